@@ -1,0 +1,14 @@
+//! Limits of the model, each with a name. A configuration may lower them, never raise them.
+
+/// Nesting of one JSON document. Sentry's clients stay under 20; the parser itself does not recurse.
+pub const JSON_DEPTH_MAX: usize = 512;
+/// Bytes of one JSON document: positions in it are 32 bits wide, and four bytes a node stay free for its neighbours.
+pub const JSON_BYTES_MAX: usize = 256 << 20;
+/// Events of one micro-batch.
+pub const BATCH_EVENTS_MAX: usize = 1024;
+/// Bytes of the text of a path or selector.
+pub const PATH_BYTES_MAX: usize = 4096;
+/// Distinct paths that a table of paths holds before it is started anew: keys are the users' to choose.
+pub const PATHS_MAX: usize = 65_536;
+/// Bytes that edits may add to one event.
+pub const EDIT_GROWTH_BYTES_MAX: usize = 4 << 20;

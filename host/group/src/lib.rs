@@ -1,0 +1,1 @@
+//! Fingerprint to group id, and the rollup per chunk

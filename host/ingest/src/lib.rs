@@ -1,0 +1,1 @@
+//! HTTP bytes to authenticated, bounded, framed items in the queue

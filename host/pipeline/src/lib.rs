@@ -1,0 +1,1 @@
+//! Consume, run the stages, group, sink, commit; owns the ports

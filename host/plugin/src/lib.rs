@@ -1,0 +1,1 @@
+//! Load, link, limit and call WebAssembly components

@@ -1,0 +1,1 @@
+//! Chunk to Arrow to Parquet to object store, ledger first

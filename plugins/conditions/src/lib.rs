@@ -1,0 +1,1 @@
+//! Sentry's rule conditions, shared by the filters and the sampler

@@ -1,0 +1,1 @@
+//! Write Tamis plugins in Rust: one struct, one trait, one macro
