@@ -443,7 +443,9 @@ impl<'a> Parser<'a> {
                     return Ok(false);
                 }
                 (b'}', true) | (b']', false) => self.close(),
-                (0, _) if self.at >= self.text.len() => return self.fail("text ends within an array or object"),
+                (0, _) if self.at >= self.text.len() => {
+                    return self.fail("text ends within an array or object");
+                }
                 (_, true) => return self.fail("expected `,` or `}`"),
                 (_, false) => return self.fail("expected `,` or `]`"),
             }
@@ -522,7 +524,9 @@ impl<'a> Parser<'a> {
 
     fn escape_unicode(&mut self) -> Parsed {
         let start = self.at;
-        let Some(code) = hex4(&self.text[start + 2..]) else { return self.fail("`\\u` without four hexadecimal digits") };
+        let Some(code) = hex4(&self.text[start + 2..]) else {
+            return self.fail("`\\u` without four hexadecimal digits");
+        };
         self.at += 6;
         if (0xd800..0xdc00).contains(&code) && self.text[self.at..].starts_with(b"\\u") {
             if let Some(0xdc00..0xe000) = hex4(&self.text[self.at + 2..]) {
@@ -648,10 +652,42 @@ mod tests {
     #[test]
     fn reads_what_serde_reads() {
         for text in [
-            "null", " true ", "-0", "0.5e-7", "[]", "{}", "[[],{},[1,2]]", r#"{"a":{"b":[1,{"c":"d"}]},"e":null}"#,
-            r#""\u00e9\ud83d\ude00\n\/\"\\""#, r#"{"a":1,"a":2}"#, "\"exactly8\"", "\"12345678901234567\"",
-            "{\"\u{e9}\":\"\u{1f600}\"}", "[1,", "[1 2]", "{\"a\" 1}", "{a:1}", "[01]", "[1.]", "[1e]", "-", "tru", "\"", "\"\\x\"",
-            "\"\\u12\"", "\"a\tb\"", "1 2", "", " ", "[1]]", "{\"a\":}", "{,}", "[,]", "\u{0}", "\"\u{0}\"", "1e400",
+            "null",
+            " true ",
+            "-0",
+            "0.5e-7",
+            "[]",
+            "{}",
+            "[[],{},[1,2]]",
+            r#"{"a":{"b":[1,{"c":"d"}]},"e":null}"#,
+            r#""\u00e9\ud83d\ude00\n\/\"\\""#,
+            r#"{"a":1,"a":2}"#,
+            "\"exactly8\"",
+            "\"12345678901234567\"",
+            "{\"\u{e9}\":\"\u{1f600}\"}",
+            "[1,",
+            "[1 2]",
+            "{\"a\" 1}",
+            "{a:1}",
+            "[01]",
+            "[1.]",
+            "[1e]",
+            "-",
+            "tru",
+            "\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"a\tb\"",
+            "1 2",
+            "",
+            " ",
+            "[1]]",
+            "{\"a\":}",
+            "{,}",
+            "[,]",
+            "\u{0}",
+            "\"\u{0}\"",
+            "1e400",
         ] {
             check(text.as_bytes());
         }
@@ -684,7 +720,8 @@ mod tests {
 
     #[test]
     fn finds_values_by_key_and_index() {
-        let doc = Doc::parse(r#"{"a":[1,"x",{"b":2.5}],"k\u0065y":true,"n":null,"a2":{},"d":1,"d":2}"#).unwrap();
+        let doc =
+            Doc::parse(r#"{"a":[1,"x",{"b":2.5}],"k\u0065y":true,"n":null,"a2":{},"d":1,"d":2}"#).unwrap();
         let root = doc.root();
         assert_eq!(root.get("key").and_then(NodeRef::as_bool), Some(true));
         assert!(root.get("n").is_none());

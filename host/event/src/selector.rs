@@ -1,1 +1,486 @@
+//! A set of values in an event, as scrubbers and grants write it: `$error.value || extra.**.token`. The grammar stands in
+//! the WIT.
 
+use thiserror::Error;
+
+use crate::limits::PATH_BYTES_MAX;
+use crate::path::{Segment, Source, Word, read_word};
+use crate::{Doc, Kind, Path};
+
+/// A parsed selector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selector {
+    root: Term,
+    /// Whether it names a primitive type. If not, it selects strings only.
+    typed: bool,
+    /// Whether it names an index, so that `*` in a path does not say enough.
+    indexed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Term {
+    Or(Vec<Term>),
+    And(Vec<Term>),
+    Not(Box<Term>),
+    Pattern(Vec<Part>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    /// In lower case.
+    Key(Vec<u8>),
+    Index(u64),
+    One,
+    Any,
+    Type(Primitive),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Primitive {
+    String,
+    Number,
+    Boolean,
+    Object,
+    Array,
+}
+
+/// One step from the root of an event to a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step<'a> {
+    Key(&'a [u8]),
+    /// An element; `None` where the index is not known.
+    Element(Option<u64>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("selector {selector:?}: {what} at character {at}")]
+pub struct SelectorError {
+    pub selector: String,
+    pub at: usize,
+    pub what: String,
+}
+
+/// Sentry's names for places, and where those are in an event.
+const PLACES: [(&str, &[&str]); 20] = [
+    ("event", &[""]),
+    ("log", &[""]),
+    ("error", &["exception.values.*"]),
+    ("exception", &["exception.values.*"]),
+    ("logentry", &["logentry", "message"]),
+    ("message", &["logentry", "message"]),
+    ("http", &["request"]),
+    ("request", &["request"]),
+    ("frame", &["**.frames.*"]),
+    ("stack", &["**.stacktrace", "stacktrace"]),
+    ("user", &["user"]),
+    ("sdk", &["sdk"]),
+    ("breadcrumb", &["breadcrumbs.values.*"]),
+    ("span", &["spans.*"]),
+    ("thread", &["threads.values.*"]),
+    ("contexts", &["contexts"]),
+    ("tags", &["tags"]),
+    ("extra", &["extra"]),
+    ("debug_meta", &["debug_meta"]),
+    ("geo", &["user.geo"]),
+];
+
+const PRIMITIVES: [(&str, Primitive); 5] = [
+    ("string", Primitive::String),
+    ("number", Primitive::Number),
+    ("boolean", Primitive::Boolean),
+    ("object", Primitive::Object),
+    ("array", Primitive::Array),
+];
+
+impl Selector {
+    pub fn parse(text: &str) -> Result<Selector, SelectorError> {
+        let mut parser = Parser { chars: text.chars().peekable(), length: text.chars().count(), depth: 0 };
+        let parsed = match text.len() > PATH_BYTES_MAX {
+            true => Err(format!("longer than {PATH_BYTES_MAX} bytes")),
+            false => parser.whole(),
+        };
+        let root = parsed.map_err(|what| SelectorError {
+            selector: text.chars().take(200).collect(),
+            at: parser.position(),
+            what,
+        })?;
+        let typed = root.has(&|p| matches!(p, Part::Type(_)));
+        let indexed = root.has(&|p| matches!(p, Part::Index(_)));
+        Ok(Selector { root, typed, indexed })
+    }
+
+    /// Whether it can match values of this kind at all.
+    pub(crate) fn may_match(&self, kind: Kind) -> bool {
+        kind == Kind::String || (self.typed && kind != Kind::Null)
+    }
+
+    pub(crate) fn is_indexed(&self) -> bool {
+        self.indexed
+    }
+
+    /// Whether it names the value of that kind at the end of these steps.
+    pub(crate) fn matches(&self, steps: &[Step<'_>], kind: Kind) -> bool {
+        self.may_match(kind) && self.root.matches(steps, kind)
+    }
+
+    /// Whether a stage that was granted this selector may read that path. What the host itself knows is free to read.
+    pub fn grants_path(&self, path: &Path) -> bool {
+        if path.source != Source::Document {
+            return true;
+        }
+        let steps: Vec<_> = path.segments.iter().map(step_of).collect();
+        self.root.matches(&steps, Kind::String)
+    }
+
+    /// The same for all that is below that path, for a subtree as JSON.
+    pub fn grants_subtree(&self, path: &Path) -> bool {
+        self.grants_path(path) && (path.source != Source::Document || !self.root.has_negation())
+    }
+
+    /// Whether it names that node of a document, whatever its kind is: for edits.
+    pub fn grants_node(&self, doc: &Doc, node: u32) -> bool {
+        if self.is_everything() {
+            return true;
+        }
+        let steps = crate::edits::place(doc.root(), node);
+        let steps: Vec<_> = steps
+            .iter()
+            .map(|step| match step.parse() {
+                Ok(index) => Step::Element(Some(index)),
+                Err(_) => Step::Key(step.as_bytes()),
+            })
+            .collect();
+        self.root.matches(&steps, Kind::String)
+    }
+
+    /// Whether it names everything.
+    pub fn is_everything(&self) -> bool {
+        self.root == Term::Pattern(vec![Part::Any])
+    }
+}
+
+fn step_of(segment: &Segment) -> Step<'_> {
+    match segment {
+        Segment::Key(key) | Segment::Header(key) => Step::Key(key.as_bytes()),
+        Segment::Index(index) => Step::Element(u64::try_from(*index).ok()),
+        Segment::Star => Step::Element(None),
+    }
+}
+
+impl Term {
+    fn has(&self, test: &impl Fn(&Part) -> bool) -> bool {
+        match self {
+            Term::Or(terms) | Term::And(terms) => terms.iter().any(|t| t.has(test)),
+            Term::Not(term) => term.has(test),
+            Term::Pattern(parts) => parts.iter().any(test),
+        }
+    }
+
+    fn has_negation(&self) -> bool {
+        match self {
+            Term::Or(terms) | Term::And(terms) => terms.iter().any(Term::has_negation),
+            Term::Not(_) => true,
+            Term::Pattern(_) => false,
+        }
+    }
+
+    fn matches(&self, steps: &[Step<'_>], kind: Kind) -> bool {
+        match self {
+            Term::Or(terms) => terms.iter().any(|t| t.matches(steps, kind)),
+            Term::And(terms) => terms.iter().all(|t| t.matches(steps, kind)),
+            Term::Not(term) => !term.matches(steps, kind),
+            Term::Pattern(parts) => matches_pattern(parts, steps, kind),
+        }
+    }
+}
+
+/// `**` is to steps what `*` is to the characters of a glob, so one place to come back to is enough.
+fn matches_pattern(parts: &[Part], steps: &[Step<'_>], kind: Kind) -> bool {
+    let (mut p, mut s) = (0, 0);
+    let mut back = None;
+    while s < steps.len() {
+        match parts.get(p) {
+            Some(Part::Any) => {
+                back = Some((p + 1, s));
+                p += 1;
+            }
+            Some(part) if part.matches(steps[s], s + 1 == steps.len(), kind) => (p, s) = (p + 1, s + 1),
+            _ => {
+                let Some((part, step)) = back else { return false };
+                (p, s) = (part, step + 1);
+                back = Some((part, step + 1));
+            }
+        }
+    }
+    parts[p.min(parts.len())..].iter().all(|part| *part == Part::Any)
+}
+
+impl Part {
+    fn matches(&self, step: Step<'_>, last: bool, kind: Kind) -> bool {
+        match (self, step) {
+            (Part::Key(key), Step::Key(name)) => name.eq_ignore_ascii_case(key),
+            (Part::Index(index), Step::Element(Some(i))) => *index == i,
+            (Part::Index(index), Step::Key(name)) => name == index.to_string().as_bytes(),
+            (Part::One, _) => true,
+            (Part::Type(primitive), _) => last && primitive.is(kind),
+            _ => false,
+        }
+    }
+}
+
+impl Primitive {
+    fn is(self, kind: Kind) -> bool {
+        match self {
+            Primitive::String => kind == Kind::String,
+            Primitive::Number => kind == Kind::Number,
+            Primitive::Boolean => matches!(kind, Kind::True | Kind::False),
+            Primitive::Object => kind == Kind::Object,
+            Primitive::Array => kind == Kind::Array,
+        }
+    }
+}
+
+struct Parser<'a> {
+    chars: std::iter::Peekable<std::str::Chars<'a>>,
+    length: usize,
+    depth: usize,
+}
+
+/// Parentheses and negations within each other.
+const DEPTH_MAX: usize = 32;
+
+impl Parser<'_> {
+    fn position(&mut self) -> usize {
+        self.length - self.chars.clone().count() + 1
+    }
+
+    fn space(&mut self) {
+        while self.chars.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+    }
+
+    fn whole(&mut self) -> Result<Term, String> {
+        let term = self.or()?;
+        match self.chars.peek() {
+            None => Ok(term),
+            Some(c) => Err(format!("{c:?} is not expected here")),
+        }
+    }
+
+    fn operator(&mut self, c: char) -> Result<bool, String> {
+        self.space();
+        if self.chars.next_if_eq(&c).is_none() {
+            return Ok(false);
+        }
+        let second = self.chars.next_if_eq(&c);
+        second.map(|_| true).ok_or_else(|| format!("expected a second `{c}`"))
+    }
+
+    fn or(&mut self) -> Result<Term, String> {
+        let mut terms = vec![self.and()?];
+        while self.operator('|')? {
+            terms.push(self.and()?);
+        }
+        Ok(if terms.len() == 1 { terms.remove(0) } else { Term::Or(terms) })
+    }
+
+    fn and(&mut self) -> Result<Term, String> {
+        let mut terms = vec![self.not()?];
+        while self.operator('&')? {
+            terms.push(self.not()?);
+        }
+        Ok(if terms.len() == 1 { terms.remove(0) } else { Term::And(terms) })
+    }
+
+    fn not(&mut self) -> Result<Term, String> {
+        self.space();
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(format!("more than {DEPTH_MAX} negations and parentheses within each other"));
+        }
+        let term = if self.chars.next_if_eq(&'!').is_some() {
+            Term::Not(Box::new(self.not()?))
+        } else if self.chars.next_if_eq(&'(').is_some() {
+            let term = self.or()?;
+            self.space();
+            self.chars.next_if_eq(&')').ok_or("expected `)`")?;
+            term
+        } else {
+            self.pattern()?
+        };
+        self.depth -= 1;
+        self.space();
+        Ok(term)
+    }
+
+    fn pattern(&mut self) -> Result<Term, String> {
+        let stop = |c: char| matches!(c, '.' | '&' | '|' | '!' | '(' | ')') || c.is_ascii_whitespace();
+        let mut words = vec![read_word(&mut self.chars, stop)?];
+        while self.chars.next_if_eq(&'.').is_some() {
+            words.push(read_word(&mut self.chars, stop)?);
+        }
+        let (first, rest) = words.split_first().ok_or("a segment is empty")?;
+        let rest: Vec<Part> = rest.iter().map(part).collect::<Result<_, _>>()?;
+        let Some(name) = type_name(first) else {
+            let mut parts = vec![part(first)?];
+            parts.extend(rest);
+            return Ok(Term::Pattern(parts));
+        };
+        if let Some((_, primitive)) = PRIMITIVES.iter().find(|(n, _)| *n == name) {
+            return match rest.is_empty() {
+                true => Ok(Term::Pattern(vec![Part::Any, Part::Type(*primitive)])),
+                false => {
+                    Err(format!("nothing can be inside of a value of the type ${name}: write `**.…` instead"))
+                }
+            };
+        }
+        let place = PLACES.iter().find(|(n, _)| *n == name);
+        let (_, places) = place.ok_or_else(|| unknown_type(name))?;
+        let patterns = places.iter().map(|place| {
+            let words = place.split('.').filter(|w| !w.is_empty());
+            let mut parts: Vec<Part> = words.map(plain_part).collect();
+            parts.extend(rest.iter().cloned());
+            Term::Pattern(parts)
+        });
+        Ok(Term::Or(patterns.collect()))
+    }
+}
+
+fn type_name(word: &Word) -> Option<&str> {
+    if word.quoted { None } else { word.text.strip_prefix('$') }
+}
+
+fn unknown_type(name: &str) -> String {
+    let known: Vec<_> = PRIMITIVES.iter().map(|(n, _)| *n).chain(PLACES.iter().map(|(n, _)| *n)).collect();
+    format!("there is no type ${name}; there are ${}", known.join(" $"))
+}
+
+fn part(word: &Word) -> Result<Part, String> {
+    if word.quoted {
+        return Ok(Part::Key(word.text.to_ascii_lowercase().into_bytes()));
+    }
+    match type_name(word) {
+        None => Ok(plain_part(&word.text)),
+        Some(name) => {
+            let found = PRIMITIVES.iter().find(|(n, _)| *n == name);
+            found.map(|(_, p)| Part::Type(*p)).ok_or_else(|| unknown_type(name))
+        }
+    }
+}
+
+fn plain_part(text: &str) -> Part {
+    match text {
+        "**" => Part::Any,
+        "*" => Part::One,
+        _ => match text.parse() {
+            Ok(index) => Part::Index(index),
+            Err(_) => Part::Key(text.to_ascii_lowercase().into_bytes()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn steps(path: &str) -> Vec<Step<'_>> {
+        path.split('.')
+            .map(|w| match w.parse() {
+                Ok(index) => Step::Element(Some(index)),
+                Err(_) if w == "*" => Step::Element(None),
+                Err(_) => Step::Key(w.as_bytes()),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn selects() {
+        use Kind::{Number, Object, String};
+        let cases = [
+            ("**", "a.b", String, true),
+            ("**", "a.b", Number, false),
+            ("$number", "a.b", Number, true),
+            ("$string || $object", "a.b", Object, true),
+            ("a.*", "a.b", String, true),
+            ("a.*", "a.b.c", String, false),
+            ("a.**", "a.b.c", String, true),
+            ("a.**.c", "a.c", String, true),
+            ("a.**.c.**.e", "a.c.c.d.e", String, true),
+            ("a.**.c.**.e", "a.d.e", String, false),
+            ("**.Password", "a.PASSWORD", String, true),
+            ("$error.value", "exception.values.*.value", String, true),
+            ("$error.value", "exception.values.3.value", String, true),
+            ("$frame.vars.**", "exception.values.*.stacktrace.frames.*.vars.x", String, true),
+            ("$frame.vars", "threads.values.*.stacktrace.frames.*.function", String, false),
+            ("$http.headers.'x.y'", "request.headers.z", String, false),
+            ("$string && !(a.** || b)", "a.x", String, false),
+            ("$string && !(a.** || b)", "c", String, true),
+            ("!$string", "c", Number, true),
+            ("a.1.b", "a.1.b", String, true),
+            ("a.1.b", "a.2.b", String, false),
+            ("user.$number", "user.id", Number, true),
+            ("user.$number", "user.id", String, false),
+            ("a || b && c", "a", String, true),
+            ("$log.body", "body", String, true),
+        ];
+        for (selector, path, kind, want) in cases {
+            let parsed = Selector::parse(selector).unwrap();
+            assert_eq!(parsed.matches(&steps(path), kind), want, "{selector} on {path} ({kind:?})");
+        }
+    }
+
+    #[test]
+    fn refuses_and_says_where() {
+        let cases = [
+            ("", 1, "a segment is empty"),
+            ("a &", 4, "expected a second `&`"),
+            ("a && ", 6, "a segment is empty"),
+            ("(a", 3, "expected `)`"),
+            ("a b", 3, "'b' is not expected here"),
+            ("a)", 2, "')' is not expected here"),
+            ("$string.a", 10, "nothing can be inside of a value of the type $string: write `**.…` instead"),
+        ];
+        for (selector, at, what) in cases {
+            let error = Selector::parse(selector).unwrap_err();
+            assert_eq!((error.at, error.what.as_str()), (at, what), "{selector}");
+        }
+        assert!(Selector::parse("$freeform").unwrap_err().what.contains("there is no type $freeform"));
+        assert!(Selector::parse(&"!".repeat(100)).is_err() && Selector::parse(&"(".repeat(4000)).is_err());
+    }
+
+    #[test]
+    fn grants() {
+        let doc = Doc::parse(r#"{"user":{"id":"1","email":"e"},"l":[["a"]]}"#).unwrap();
+        let cases = [
+            ("**", "user", true, true),
+            ("user.**", "user", true, true),
+            ("user.id", "user", false, false),
+            ("user.id", "user.id", true, true),
+            ("** && !user.email", "user.email", false, false),
+            ("** && !user.email", "user", true, false),
+            ("l.*", "l.0", true, true),
+            ("nothing", "$meta.sdk", true, true),
+        ];
+        for (grant, path, reads, reads_below) in cases {
+            let (selector, parsed) = (Selector::parse(grant).unwrap(), Path::parse(path).unwrap());
+            assert_eq!(
+                (selector.grants_path(&parsed), selector.grants_subtree(&parsed)),
+                (reads, reads_below),
+                "{grant} {path}"
+            );
+        }
+        let email = doc.root().dig(&["user", "email"]).unwrap().id();
+        assert!(Selector::parse("user.*").unwrap().grants_node(&doc, email));
+        assert!(!Selector::parse("user.id").unwrap().grants_node(&doc, email));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_answered(text in r"[a$*.!&|()' 0-9\\]{0,40}") {
+            if let Ok(selector) = Selector::parse(&text) {
+                selector.matches(&steps("a.a.0.a"), Kind::String);
+            }
+        }
+    }
+}

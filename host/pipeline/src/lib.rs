@@ -1,1 +1,9 @@
-//! Consume, run the stages, group, sink, commit; owns the ports
+//! From the queue to the sink: consume, run the stages, group, fill chunks, commit. Owns the ports `Stage` and `Sink`.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod sink;
+mod stage;
+
+pub use sink::{Accepted, Chunk, ChunkPlace, Closed, End, Found, Settled, Sink, SinkError};
+pub use stage::{Answer, FailurePolicy, Fault, Fingerprint, Rates, Stage, StageAnswer, StageKind, Verdicts};

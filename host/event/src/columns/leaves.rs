@@ -1,0 +1,270 @@
+//! Every value that a selector names, found in one walk over each document.
+//!
+//! A selector is evaluated once per distinct path and kind, not once per value: the table of paths gives each a number,
+//! and the answer is kept under it.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::paths::{PathId, Paths, ROOT};
+use super::{ColumnError, leaf_kind};
+use crate::path::pairs;
+use crate::selector::Step;
+use crate::{Event, Kind, NodeRef, Selector};
+
+/// Values of all rows, ordered by row and then by place in the document. See the WIT for the fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeafList {
+    pub events: Vec<u32>,
+    pub ids: Vec<u32>,
+    pub kinds: Vec<u8>,
+    pub paths: Vec<u32>,
+    pub offsets: Vec<u32>,
+    pub data: Vec<u8>,
+    pub path_offsets: Vec<u32>,
+    pub path_data: Vec<u8>,
+    pub path_keys: Vec<u32>,
+}
+
+/// What is kept between calls.
+#[derive(Debug, Default)]
+pub(super) struct Leaves {
+    paths: Paths,
+    /// Added to the number of a path, so that numbers stay unique when the table is started anew.
+    epoch: u32,
+    known: HashMap<String, Known>,
+    /// For each row the id of its first node, and behind them the end. Empty until it is needed.
+    bases: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Known {
+    selector: Arc<Selector>,
+    /// By path and kind: 0 not asked yet, 1 no, 2 yes.
+    verdicts: Vec<u8>,
+}
+
+/// Kinds of leaves, the stride of `Known::verdicts`.
+const KINDS: usize = 5;
+/// Distinct selectors that one worker keeps parsed.
+const SELECTORS_MAX: usize = 1024;
+
+impl Leaves {
+    pub(super) fn forget(&mut self) {
+        self.bases.clear();
+    }
+
+    pub(super) fn find(&self, id: u32) -> Option<(usize, u32)> {
+        let row = self.bases.partition_point(|base| *base <= id).checked_sub(1)?;
+        let end = *self.bases.get(row + 1)?;
+        (id < end).then(|| (row, id - self.bases[row]))
+    }
+
+    pub(super) fn collect(
+        &mut self,
+        selector: &str,
+        events: &[Event],
+        rows: &[u32],
+    ) -> Result<LeafList, ColumnError> {
+        let mut known = self.take(selector)?;
+        self.number(selector, events, rows)?;
+        if self.paths.is_full() {
+            self.start_anew();
+            known.verdicts.clear();
+        }
+        let mut list = LeafList { offsets: vec![0], path_offsets: vec![0], ..LeafList::default() };
+        let mut places = vec![u32::MAX; self.paths.len()];
+        for (row, event) in rows.iter().map(|row| &events[*row as usize]).enumerate() {
+            let mut walk = Walk {
+                paths: &mut self.paths,
+                epoch: self.epoch,
+                known: &mut known,
+                list: &mut list,
+                places: &mut places,
+                indices: Vec::new(),
+                row: row as u32,
+                base: self.bases[row],
+            };
+            walk.document(event.doc.root());
+        }
+        self.known.insert(selector.to_owned(), known);
+        match u32::try_from(list.data.len()) {
+            Ok(_) => Ok(list),
+            Err(_) => Err(ColumnError::TooLarge { path: selector.to_owned() }),
+        }
+    }
+
+    fn take(&mut self, selector: &str) -> Result<Known, ColumnError> {
+        if let Some(known) = self.known.remove(selector) {
+            return Ok(known);
+        }
+        if self.known.len() >= SELECTORS_MAX {
+            self.known.clear();
+        }
+        Ok(Known { selector: Arc::new(Selector::parse(selector)?), verdicts: Vec::new() })
+    }
+
+    fn number(&mut self, selector: &str, events: &[Event], rows: &[u32]) -> Result<(), ColumnError> {
+        if !self.bases.is_empty() {
+            return Ok(());
+        }
+        let mut next = 0u32;
+        self.bases.push(0);
+        for row in rows {
+            let nodes = events[*row as usize].doc.node_count();
+            next =
+                next.checked_add(nodes).ok_or_else(|| ColumnError::TooLarge { path: selector.to_owned() })?;
+            self.bases.push(next);
+        }
+        Ok(())
+    }
+
+    fn start_anew(&mut self) {
+        self.epoch = self.epoch.wrapping_add(self.paths.len() as u32);
+        self.paths = Paths::default();
+        self.known.values_mut().for_each(|known| known.verdicts.clear());
+    }
+}
+
+struct Walk<'a> {
+    paths: &'a mut Paths,
+    epoch: u32,
+    known: &'a mut Known,
+    list: &'a mut LeafList,
+    /// Where each path stands in the answer's table; `u32::MAX` if it is not there yet.
+    places: &'a mut Vec<u32>,
+    /// The indices of the elements on the way, for selectors that name one.
+    indices: Vec<u64>,
+    row: u32,
+    base: u32,
+}
+
+/// Members of an event that are lists with or without `values` around them.
+const LISTS: [&[u8]; 3] = [b"exception", b"threads", b"breadcrumbs"];
+/// Keys under which `[[key, value], ...]` stands for an object.
+const PAIRS: [&[u8]; 6] = [b"tags", b"headers", b"cookies", b"env", b"query_string", b"data"];
+
+impl Walk<'_> {
+    fn document(&mut self, root: NodeRef<'_>) {
+        let mut before = None;
+        for (key, value) in root.entries() {
+            // What the host itself notes about an event is not the plugins' to read or edit.
+            if key.is(b"_meta") {
+                continue;
+            }
+            let mut path = self.member(ROOT, before, key);
+            before = Some(path);
+            if value.kind() == Kind::Array && LISTS.iter().any(|name| key.is(name)) {
+                path = self.paths.member(path, None, b"values");
+            }
+            self.value(value, path, key);
+        }
+    }
+
+    fn member(&mut self, parent: PathId, before: Option<PathId>, key: NodeRef<'_>) -> PathId {
+        match key.has_escapes() {
+            false => self.paths.member(parent, before, key.content()),
+            true => self.paths.member(parent, before, key.as_str().unwrap_or_default().as_bytes()),
+        }
+    }
+
+    fn value(&mut self, node: NodeRef<'_>, path: PathId, key: NodeRef<'_>) {
+        let Some(kind) = leaf_kind(node.kind()) else { return };
+        if self.selects(path, node.kind(), kind) {
+            self.add(node, path, kind);
+        }
+        match node.kind() {
+            Kind::Object => {
+                let mut before = None;
+                for (key, value) in node.entries() {
+                    let path = self.member(path, before, key);
+                    before = Some(path);
+                    self.value(value, path, key);
+                }
+            }
+            Kind::Array if PAIRS.iter().any(|name| key.is(name)) && pairs(node).next().is_some() => {
+                self.pair_list(node, path);
+            }
+            Kind::Array => {
+                let element = self.paths.element(path);
+                for (index, item) in node.items().enumerate() {
+                    self.indices.push(index as u64);
+                    self.value(item, element, key);
+                    self.indices.pop();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Pairs are members; whatever else is in the list is an element.
+    fn pair_list(&mut self, list: NodeRef<'_>, path: PathId) {
+        let mut before = None;
+        for (index, item) in list.items().enumerate() {
+            let mut parts = item.items();
+            match (parts.next(), parts.next(), parts.next()) {
+                (Some(key), Some(value), None) if key.kind() == Kind::String => {
+                    let path = self.member(path, before, key);
+                    before = Some(path);
+                    self.value(value, path, key);
+                }
+                _ => {
+                    let element = self.paths.element(path);
+                    self.indices.push(index as u64);
+                    self.value(item, element, item);
+                    self.indices.pop();
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn selects(&mut self, path: PathId, kind: Kind, leaf_kind: u8) -> bool {
+        if !self.known.selector.may_match(kind) {
+            return false;
+        }
+        if self.known.selector.is_indexed() {
+            return self.known.selector.matches(&self.steps_with_indices(path), kind);
+        }
+        let slot = path as usize * KINDS + usize::from(leaf_kind);
+        if self.known.verdicts.len() <= slot {
+            self.known.verdicts.resize((self.paths.len() + 64) * KINDS, 0);
+        }
+        if self.known.verdicts[slot] == 0 {
+            let yes = self.known.selector.matches(&self.paths.steps(path), kind);
+            self.known.verdicts[slot] = 1 + u8::from(yes);
+        }
+        self.known.verdicts[slot] == 2
+    }
+
+    fn steps_with_indices(&self, path: PathId) -> Vec<Step<'_>> {
+        let mut steps = self.paths.steps(path);
+        let mut indices = self.indices.iter();
+        for step in &mut steps {
+            if let Step::Element(index) = step {
+                *index = indices.next().copied();
+            }
+        }
+        steps
+    }
+
+    #[inline]
+    fn add(&mut self, node: NodeRef<'_>, path: PathId, kind: u8) {
+        if self.places.len() <= path as usize {
+            self.places.resize(self.paths.len() + 64, u32::MAX);
+        }
+        if self.places[path as usize] == u32::MAX {
+            self.places[path as usize] = self.list.path_keys.len() as u32;
+            self.list.path_keys.push(self.epoch.wrapping_add(path));
+            self.paths.write(path, &mut self.list.path_data);
+            self.list.path_offsets.push(self.list.path_data.len() as u32);
+        }
+        self.list.events.push(self.row);
+        self.list.ids.push(self.base + node.id());
+        self.list.kinds.push(kind);
+        self.list.paths.push(self.places[path as usize]);
+        node.append_text(&mut self.list.data);
+        self.list.offsets.push(self.list.data.len() as u32);
+    }
+}

@@ -1,0 +1,139 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Category, EventId, Meta};
+
+fn event(json: &str, trace: &'static str) -> Event {
+    let meta = Meta {
+        project_id: 7,
+        received_at: 1_000,
+        event_id: EventId(1),
+        trace: bytes::Bytes::from_static(trace.as_bytes()),
+        ..Meta::default()
+    };
+    Event {
+        offset: 0,
+        queued_at: 0,
+        category: Category::Error,
+        meta,
+        doc: Doc::parse(json.to_owned()).unwrap(),
+    }
+}
+
+fn columns(events: &[&str]) -> Columns {
+    let mut columns = Columns::default();
+    columns.load(events.iter().map(|e| event(e, r#"{"release":"1.0"}"#)).collect());
+    columns
+}
+
+fn texts(columns: &mut Columns, path: &str) -> Vec<Option<String>> {
+    let column = columns.strings(path).unwrap();
+    (0..column.len()).map(|row| column.get(row).map(str::to_owned)).collect()
+}
+
+const TWO: [&str; 2] = [
+    r#"{"release":"a","n":1.5,"exception":{"values":[{"type":"A","stacktrace":{"frames":[{"f":"1"},{"f":"2"}]}},{"type":"B"}]}}"#,
+    r#"{"release":true,"exception":{"values":[{"stacktrace":{"frames":[{"f":"3\n"}]}}]},"tags":[["k","v"]]}"#,
+];
+
+fn some(texts: &[&str]) -> Vec<Option<String>> {
+    texts.iter().map(|t| (*t != "-").then(|| (*t).to_owned())).collect()
+}
+
+#[test]
+fn rows_of_paths() {
+    let mut c = columns(&TWO);
+    for (path, want) in [
+        ("release", some(&["a", "true"])),
+        ("nothing", some(&["-", "-"])),
+        ("exception", some(&["-", "-"])),
+        ("tags.k", some(&["-", "v"])),
+        ("exception.values.-1.type", some(&["B", "-"])),
+        ("exception.values.*.type", some(&["A", "B", "-"])),
+        ("exception.values.*.stacktrace.frames.*.f", some(&["1", "2", "3\n"])),
+        ("$trace.release", some(&["1.0", "1.0"])),
+        ("$meta.project_id", some(&["7", "7"])),
+        ("$meta.client_ip", some(&["-", "-"])),
+    ] {
+        assert_eq!(texts(&mut c, path), want, "{path}");
+    }
+    assert_eq!(c.counts("exception.values").unwrap(), [2, 1]);
+    assert_eq!(c.counts("exception.values.*.stacktrace.frames").unwrap(), [2, 0, 1]);
+    assert_eq!(c.counts("release").unwrap(), [0, 0]);
+    assert_eq!(c.numbers("n").unwrap(), &Reals { presence: vec![1, 0], values: vec![1.5, 0.0] });
+    assert_eq!(c.numbers("$meta.received_at").unwrap().values, [1000.0, 1000.0]);
+    assert_eq!(c.json("tags").unwrap().get(1), Some(r#"[["k","v"]]"#));
+    assert!(c.strings("a..b").is_err());
+}
+
+#[test]
+fn fewer_rows() {
+    let mut c = columns(&[TWO[0], TWO[1], r#"{"release":"c"}"#]);
+    assert_eq!(texts(&mut c, "release"), some(&["a", "true", "c"]));
+    assert_eq!(texts(&mut c, "exception.values.*.type").len(), 3);
+    c.retain(&[false, true, true]);
+    assert_eq!(texts(&mut c, "release"), some(&["true", "c"]));
+    assert_eq!(texts(&mut c, "exception.values.*.type"), some(&["-"]));
+    let all = c.narrow(1..2);
+    assert_eq!(texts(&mut c, "release"), some(&["c"]));
+    c.widen(all);
+    assert_eq!(texts(&mut c, "release"), some(&["true", "c"]));
+    assert_eq!(c.unload().len(), 3);
+}
+
+fn leaves(columns: &mut Columns, selector: &str) -> Vec<String> {
+    let list = columns.leaves(selector).unwrap();
+    let part = |data: &[u8], offsets: &[u32], i: usize| {
+        String::from_utf8(data[offsets[i] as usize..offsets[i + 1] as usize].to_vec()).unwrap()
+    };
+    (0..list.ids.len())
+        .map(|i| {
+            let (row, node) = columns.leaf(list.ids[i]).unwrap();
+            assert_eq!(row as u32, list.events[i]);
+            assert!(columns.event(row).doc.node(node).is_some());
+            let path = part(&list.path_data, &list.path_offsets, list.paths[i] as usize);
+            format!("{}{} {path}={}", list.events[i], list.kinds[i], part(&list.data, &list.offsets, i))
+        })
+        .collect()
+}
+
+#[test]
+fn leaves_of_selectors() {
+    let mut c = columns(&[
+        r#"{"exception":[{"value":"x"},{"value":"y"}],"request":{"headers":[["Cookie","c"]]},"_meta":{"a":"b"}}"#,
+        r#"{"extra":{"a.b":{"n":1},"\u0061":"\t"},"extra":{"a":"dup"},"l":["p",{"q":"r"}]}"#,
+    ]);
+    let strings = [
+        "00 exception.values.*.value=x",
+        "00 exception.values.*.value=y",
+        "00 request.headers.Cookie=c",
+        "10 extra.a=\t",
+        "10 extra.a=dup",
+        "10 l.*=p",
+        "10 l.*.q=r",
+    ];
+    assert_eq!(leaves(&mut c, "**"), strings);
+    assert_eq!(leaves(&mut c, "**"), strings, "the second time from memory");
+    assert_eq!(
+        leaves(&mut c, "extra.*.** && ($number || $object)"),
+        ["13 extra.'a.b'=", "11 extra.'a.b'.n=1"]
+    );
+    assert_eq!(leaves(&mut c, "$http.headers.cookie"), ["00 request.headers.Cookie=c"]);
+    assert_eq!(leaves(&mut c, "exception.values.1.value"), ["00 exception.values.*.value=y"]);
+    assert_eq!(c.leaf(u32::MAX), None);
+}
+
+proptest! {
+    #[test]
+    fn any_document_and_path(json in r#"[\[\]{}",:0-9a\\]{0,60}"#, path in r"[a*$.'0-9-]{1,12}") {
+        if Doc::parse(json.clone()).is_ok() {
+            let mut c = columns(&[&json, "{}"]);
+            if let Ok(column) = c.strings(&path) {
+                prop_assert_eq!(column.offsets.len(), column.len() + 1);
+            }
+            let _ = (c.numbers(&path).is_ok(), c.counts(&path).is_ok(), c.json(&path).is_ok());
+            let list = c.leaves("** && ($string || $array || $object || $number)").unwrap();
+            prop_assert_eq!(list.offsets.len(), list.ids.len() + 1);
+        }
+    }
+}

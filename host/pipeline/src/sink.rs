@@ -1,0 +1,98 @@
+//! The port of the sink: chunks of settled records, one contiguous range of offsets each.
+//!
+//! `host-sink` implements it with Parquet in an object store. The calls block; they come from worker threads.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use host_event::{Category, Doc, Meta, Millis, Offset, Outcome, OutcomeCount, Partition, Reason};
+use host_group::Group;
+use thiserror::Error;
+
+pub trait Sink: Send + Sync + 'static {
+    /// What the store has of the chunk that begins there, if anything: someone may have written it before a crash.
+    fn find(&self, place: ChunkPlace) -> Result<Option<Found>, SinkError>;
+    /// Begins a chunk in memory. Nothing is written before it is closed.
+    fn begin(&self, place: ChunkPlace, generation: u64) -> Box<dyn Chunk>;
+}
+
+pub trait Chunk: Send {
+    /// Takes one record, in the order of offsets, without a gap. All of them end here, dropped ones as well.
+    fn push(&mut self, settled: Settled);
+    fn rows(&self) -> usize;
+    /// Memory that the chunk holds, roughly.
+    fn bytes(&self) -> usize;
+    /// Writes the ledger, which fixes the range `start..end`, and then the tables. When it returns `Done`, all is durable.
+    fn close(self: Box<Self>, end: Offset) -> Result<Closed, SinkError>;
+    /// Writes the tables that are missing behind a ledger that exists and says `end`.
+    fn rebuild(self: Box<Self>, end: Offset) -> Result<(), SinkError>;
+}
+
+/// Where a chunk begins. Together with the source of the queue it gives the name of its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkPlace {
+    pub partition: Partition,
+    pub start: Offset,
+    /// The queue's timestamp of the first record: it never changes, so the name does not either.
+    pub queued_at: Millis,
+}
+
+/// A ledger that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub end: Offset,
+    pub generation: u64,
+    /// Whether every table file that the ledger names is there.
+    pub complete: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Closed {
+    Done,
+    /// Another writer was first. Its range holds.
+    Lost(Found),
+}
+
+/// A record and its one end.
+#[derive(Debug)]
+pub struct Settled {
+    pub offset: Offset,
+    pub queued_at: Millis,
+    pub meta: Meta,
+    pub end: End,
+}
+
+#[derive(Debug)]
+pub enum End {
+    /// A row of the table of its category. Sessions and check-ins as well.
+    Accepted(Box<Accepted>),
+    /// A row of `outcomes`, without payload.
+    Dropped { category: Category, outcome: Outcome, reason: Reason, stage: Arc<str> },
+    /// A row of `outcomes` and one of `quarantine`, with payload.
+    Quarantined { category: Category, stage: Arc<str>, reason: &'static str, detail: String, payload: Bytes },
+    /// Rows of `outcomes`: what ended before the queue.
+    Ended(Vec<OutcomeCount>),
+}
+
+#[derive(Debug)]
+pub struct Accepted {
+    pub category: Category,
+    pub doc: Doc,
+    /// The rate that the client says it sampled with; 1 where it says nothing.
+    pub client_sample_rate: f64,
+    /// The rate of the sampler stage; 1 where there is none. `sum(1 / (client * server))` is unbiased.
+    pub server_sample_rate: f64,
+    /// Errors have one.
+    pub group: Option<Group>,
+}
+
+/// What the caller does about it.
+#[derive(Debug, Error)]
+pub enum SinkError {
+    /// The store is away or refuses: come again. Nothing is lost meanwhile, the queue holds it.
+    #[error("object store: {path}: {what}")]
+    Retry { path: String, what: String },
+    /// Going on could break the promise: this partition stops.
+    #[error("partition {partition} at offset {offset}: {what}")]
+    Fatal { partition: Partition, offset: Offset, what: String },
+}
