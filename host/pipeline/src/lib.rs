@@ -2,8 +2,17 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod chain;
+mod draw;
+pub mod generation;
+mod settle;
 mod sink;
 mod stage;
+mod worker;
 
+pub use chain::{Chain, Decision, Link, Verdict};
+pub use draw::draw;
+pub use settle::Settler;
 pub use sink::{Accepted, Chunk, ChunkPlace, Closed, End, Found, Settled, Sink, SinkError};
 pub use stage::{Answer, FailurePolicy, Fault, Fingerprint, Rates, Stage, StageAnswer, StageKind, Verdicts};
+pub use worker::{Chains, Stop, Worker, WorkerConfig, WorkerError, WorkerMetrics};

@@ -5,7 +5,8 @@
 use host_event::{Columns, Edit, Reason};
 
 /// What a stage decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum StageKind {
     Filter,
     Sampler,

@@ -1,0 +1,341 @@
+//! One worker owns one partition: it reads in order, settles micro-batches, fills a chunk, closes it, commits.
+//!
+//! Nothing is remembered between chunks but the next offset, so whatever goes wrong, the answer is to begin the chunk again
+//! from the queue. What the store already holds of it decides how it goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use host_event::{Book, Offset, Partition};
+use host_queue::{Queue, ReadLimit, Stored};
+use parking_lot::Mutex;
+use thiserror::Error;
+
+use crate::chain::Chain;
+use crate::settle::Settler;
+use crate::sink::{Chunk, ChunkPlace, Closed, Found, Sink, SinkError};
+
+/// When a micro-batch and a chunk are full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerConfig {
+    pub batch_events_max: usize,
+    pub batch_bytes_max: usize,
+    /// How long the first event of a batch waits for others.
+    pub batch_age_max: Duration,
+    pub chunk_rows_max: usize,
+    pub chunk_bytes_max: usize,
+    pub chunk_age_max: Duration,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> WorkerConfig {
+        WorkerConfig {
+            batch_events_max: 256,
+            batch_bytes_max: 4 << 20,
+            batch_age_max: Duration::from_millis(10),
+            chunk_rows_max: 500_000,
+            chunk_bytes_max: 64 << 20,
+            chunk_age_max: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Where chains come from. The number of the newest generation may change at any time; a chunk has one generation.
+pub trait Chains: Send + Sync + 'static {
+    fn newest(&self) -> u64;
+    /// Makes the chain of a generation for one worker. An older one is asked for after a crash.
+    fn chain(&self, generation: u64) -> Result<Chain, String>;
+}
+
+/// Tells workers to come to an end, and until when.
+#[derive(Debug, Default)]
+pub struct Stop {
+    requested: AtomicBool,
+    deadline: Mutex<Option<Instant>>,
+}
+
+impl Stop {
+    /// From now on a worker ends when its partition is worked off, or at the deadline.
+    pub fn request(&self, within: Duration) {
+        *self.deadline.lock() = Some(Instant::now() + within);
+        self.requested.store(true, Relaxed);
+    }
+
+    pub fn is_requested(&self) -> bool {
+        self.requested.load(Relaxed)
+    }
+
+    fn is_overdue(&self) -> bool {
+        self.is_requested() && self.deadline.lock().is_some_and(|d| Instant::now() >= d)
+    }
+}
+
+/// What a worker shows of itself.
+#[derive(Debug, Default)]
+pub struct WorkerMetrics {
+    pub records: AtomicU64,
+    pub batches: AtomicU64,
+    pub settle_nanos: AtomicU64,
+    pub chunks: AtomicU64,
+    pub chunk_nanos: AtomicU64,
+    pub retries: AtomicU64,
+    /// The offset that comes next: what lies between it and the end of the partition is the lag.
+    pub next: AtomicU64,
+    pub generation: AtomicU64,
+    pub failed: AtomicBool,
+}
+
+/// Why a worker gave up. Its partition stands still; the others go on.
+#[derive(Debug, Error)]
+pub enum WorkerError {
+    #[error("partition {partition}: {source}")]
+    Queue { partition: Partition, source: host_queue::Error },
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error("partition {partition}: the chain of generation {generation} can not be made: {what}")]
+    Chain { partition: Partition, generation: u64, what: String },
+    #[error("partition {partition}: expected offset {expected} and the queue gave {found}")]
+    Gap { partition: Partition, expected: Offset, found: Offset },
+}
+
+pub struct Worker {
+    pub partition: Partition,
+    pub queue: Arc<dyn Queue>,
+    pub sink: Arc<dyn Sink>,
+    pub chains: Arc<dyn Chains>,
+    pub book: Arc<dyn Book>,
+    pub config: WorkerConfig,
+    pub stop: Arc<Stop>,
+    pub metrics: Arc<WorkerMetrics>,
+}
+
+const HOUR_MILLIS: i64 = 3_600_000;
+/// How long a read waits for the first record before it looks whether to stop.
+const IDLE_WAIT: Duration = Duration::from_millis(200);
+const RETRY_WAIT: Duration = Duration::from_millis(500);
+
+/// Why filling a chunk ended.
+enum Filled {
+    Full { end: Offset },
+    Drained { end: Offset },
+}
+
+impl Worker {
+    /// Works until it is told to stop and has nothing left, or until it can not go on.
+    pub fn run(self) -> Result<(), WorkerError> {
+        let worked = self.work();
+        if worked.is_err() {
+            self.metrics.failed.store(true, Relaxed);
+        }
+        worked
+    }
+
+    fn work(&self) -> Result<(), WorkerError> {
+        let mut settler = self.settler(self.chains.newest())?;
+        let mut next = self.queue.committed(self.partition).map_err(|e| self.queue_error(e))?;
+        loop {
+            self.metrics.next.store(next, Relaxed);
+            if self.chains.newest() != settler.generation() {
+                settler = self.settler(self.chains.newest())?;
+            }
+            match self.one_chunk(next, &mut settler) {
+                Ok(Some(end)) => next = end,
+                Ok(None) => return Ok(()),
+                Err(WorkerError::Sink(SinkError::Retry { path, what })) => {
+                    tracing::warn!(partition = self.partition, path, "object store, trying again: {what}");
+                    self.metrics.retries.fetch_add(1, Relaxed);
+                    if self.stop.is_overdue() {
+                        return Ok(());
+                    }
+                    thread::sleep(RETRY_WAIT);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn settler(&self, generation: u64) -> Result<Settler, WorkerError> {
+        let partition = self.partition;
+        let chain = self.chains.chain(generation);
+        let chain = chain.map_err(|what| WorkerError::Chain { partition, generation, what })?;
+        self.metrics.generation.store(generation, Relaxed);
+        Ok(Settler::new(chain, Arc::clone(&self.book)))
+    }
+
+    fn queue_error(&self, source: host_queue::Error) -> WorkerError {
+        WorkerError::Queue { partition: self.partition, source }
+    }
+
+    /// Takes care of the chunk that begins at `start` and says where it ends; `None` when there is nothing to do and
+    /// the worker was told to stop.
+    fn one_chunk(&self, start: Offset, settler: &mut Settler) -> Result<Option<Offset>, WorkerError> {
+        let Some(first) = self.wait_for(start)? else { return Ok(None) };
+        let place = ChunkPlace { partition: self.partition, start, queued_at: first[0].queued_at };
+        if let Some(found) = self.sink.find(place)? {
+            return self.adopt(place, found, settler).map(Some);
+        }
+        let mut chunk = self.sink.begin(place, settler.generation());
+        let (end, drained) = match self.fill(chunk.as_mut(), place, first, settler)? {
+            Filled::Full { end } => (end, false),
+            Filled::Drained { end } => (end, true),
+        };
+        let begun = Instant::now();
+        let closed = chunk.close(end)?;
+        self.metrics.chunk_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Relaxed);
+        self.metrics.chunks.fetch_add(1, Relaxed);
+        let end = match closed {
+            Closed::Done => self.commit(end)?,
+            Closed::Lost(found) => self.adopt(place, found, settler)?,
+        };
+        Ok((!(drained && self.stop.is_overdue())).then_some(end))
+    }
+
+    /// The first records of a chunk. `None` when the worker is to stop and there are none.
+    fn wait_for(&self, start: Offset) -> Result<Option<Vec<Stored>>, WorkerError> {
+        loop {
+            if self.stop.is_overdue() {
+                return Ok(None);
+            }
+            let batch = self.gather(start, IDLE_WAIT)?;
+            if !batch.is_empty() {
+                return Ok(Some(batch));
+            }
+            if self.stop.is_requested() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Fills a chunk until it is full by rows, bytes or age, the hour is over, or the worker is to stop and the queue is empty.
+    fn fill(
+        &self,
+        chunk: &mut dyn Chunk,
+        place: ChunkPlace,
+        first: Vec<Stored>,
+        settler: &mut Settler,
+    ) -> Result<Filled, WorkerError> {
+        let opened = Instant::now();
+        let hour = place.queued_at.div_euclid(HOUR_MILLIS);
+        let (mut end, mut batch) = (place.start, first);
+        loop {
+            let of_hour = batch.iter().take_while(|s| s.queued_at.div_euclid(HOUR_MILLIS) == hour).count();
+            let hour_is_over = of_hour < batch.len();
+            batch.truncate(of_hour);
+            end += batch.len() as u64;
+            self.settle_into(chunk, batch, settler);
+            let age = opened.elapsed();
+            let full =
+                chunk.rows() >= self.config.chunk_rows_max || chunk.bytes() >= self.config.chunk_bytes_max;
+            if full || hour_is_over || age >= self.config.chunk_age_max {
+                return Ok(Filled::Full { end });
+            }
+            if self.stop.is_overdue() {
+                return Ok(Filled::Drained { end });
+            }
+            batch = self.gather(end, IDLE_WAIT.min(self.config.chunk_age_max - age))?;
+            if batch.is_empty() && self.stop.is_requested() {
+                return Ok(Filled::Drained { end });
+            }
+        }
+    }
+
+    fn settle_into(&self, chunk: &mut dyn Chunk, batch: Vec<Stored>, settler: &mut Settler) {
+        if batch.is_empty() {
+            return;
+        }
+        let begun = Instant::now();
+        self.metrics.records.fetch_add(batch.len() as u64, Relaxed);
+        self.metrics.batches.fetch_add(1, Relaxed);
+        let settled = settler.settle(batch);
+        self.metrics.settle_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Relaxed);
+        for record in settled {
+            self.metrics.next.store(record.offset + 1, Relaxed);
+            chunk.push(record);
+        }
+    }
+
+    /// A micro-batch: what is there at once, and what comes within its age until it is full.
+    fn gather(&self, from: Offset, wait: Duration) -> Result<Vec<Stored>, WorkerError> {
+        let mut batch: Vec<Stored> = Vec::new();
+        let (mut bytes, mut wait) = (0, if self.stop.is_requested() { Duration::ZERO } else { wait });
+        let mut deadline = None;
+        while batch.len() < self.config.batch_events_max && bytes < self.config.batch_bytes_max {
+            let next = from + batch.len() as u64;
+            let limit = ReadLimit {
+                records_max: self.config.batch_events_max - batch.len(),
+                bytes_max: self.config.batch_bytes_max - bytes,
+            };
+            let more = self.queue.read(self.partition, next, limit, wait).map_err(|e| self.queue_error(e))?;
+            if more.is_empty() && (deadline.is_none() || wait.is_zero()) {
+                break;
+            }
+            self.check_order(next, &more)?;
+            bytes += more.iter().map(size_of_stored).sum::<usize>();
+            batch.extend(more);
+            let until = *deadline.get_or_insert_with(|| Instant::now() + self.config.batch_age_max);
+            wait = until.saturating_duration_since(Instant::now());
+        }
+        Ok(batch)
+    }
+
+    fn check_order(&self, next: Offset, batch: &[Stored]) -> Result<(), WorkerError> {
+        let wrong = (next..).zip(batch).find(|(expected, stored)| *expected != stored.offset);
+        let partition = self.partition;
+        match wrong {
+            Some((expected, stored)) => Err(WorkerError::Gap { partition, expected, found: stored.offset }),
+            None => Ok(()),
+        }
+    }
+
+    fn commit(&self, end: Offset) -> Result<Offset, WorkerError> {
+        self.queue.commit(self.partition, end).map_err(|e| self.queue_error(e))?;
+        Ok(end)
+    }
+
+    /// Another writer, or this one before a crash, fixed the range: it holds. What its tables lack is built from the queue,
+    /// by the generation that decided then.
+    fn adopt(&self, place: ChunkPlace, found: Found, settler: &Settler) -> Result<Offset, WorkerError> {
+        tracing::info!(
+            partition = place.partition,
+            start = place.start,
+            end = found.end,
+            complete = found.complete,
+            "the store has this chunk already"
+        );
+        if found.complete {
+            return self.commit(found.end);
+        }
+        debug_assert!(found.generation > 0 || settler.generation() == 0, "generations count from one");
+        let mut settler = self.settler(found.generation)?;
+        let mut chunk = self.sink.begin(place, found.generation);
+        let mut next = place.start;
+        while next < found.end {
+            let mut batch = self.gather(next, IDLE_WAIT)?;
+            batch.truncate((found.end - next) as usize);
+            if batch.is_empty() {
+                let expected = next;
+                return Err(WorkerError::Gap {
+                    partition: place.partition,
+                    expected,
+                    found: self.queue.end(place.partition),
+                });
+            }
+            next += batch.len() as u64;
+            self.settle_into(chunk.as_mut(), batch, &mut settler);
+        }
+        chunk.rebuild(found.end)?;
+        self.commit(found.end)
+    }
+}
+
+fn size_of_stored(stored: &Stored) -> usize {
+    match &stored.record {
+        Ok(record) => match &record.body {
+            host_event::Body::Item { payload, .. } => payload.len() + record.meta.trace.len() + 64,
+            host_event::Body::Ended(counts) => 64 * counts.len(),
+        },
+        Err(_) => 64,
+    }
+}
