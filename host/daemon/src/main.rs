@@ -1,2 +1,5 @@
 //! The `tamis` binary.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+mod config;
 fn main() {}

@@ -1,0 +1,47 @@
+# Everything a checkout must be able to do. Each target installs what it needs itself, pinned, below target/.
+#   make demo     the main job on real input, from the README            (KEEP=1 leaves it running)
+#   make test     all tests; `make torture` the long ones
+#   make lint     formatting, clippy, architecture
+#   make bench    ratios, side by side in one run, written to benches/README.md
+#   make fuzz     every fuzz target for SECONDS (600)
+
+SHELL := /bin/bash
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+PLUGINS := inbound-filters dynamic-sampler pii-scrubber sentry-grouping
+export UPDATE_EXPECT
+
+.PHONY: demo test torture lint fmt bench fuzz plugins toolchain clean-demo
+
+toolchain:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup, https://rustup.rs"; exit 1; }
+	@rustup show active-toolchain >/dev/null 2>&1 || true
+	@rustup target list --installed | grep -q wasm32-wasip1 || rustup target add wasm32-wasip1
+
+plugins: toolchain
+	cargo build -p tamis
+	@for plugin in $(PLUGINS); do $(TARGET)/debug/tamis plugin build plugins/$$plugin --out $(TARGET)/plugins || exit 1; done
+
+demo: toolchain
+	@examples/demo/run.sh
+
+test: plugins
+	tests/setup.sh
+	cargo test --workspace
+
+torture: plugins
+	tests/setup.sh
+	TAMIS_TORTURE_CYCLES=1000 cargo test -p tamis-tests --test kill9 -- --nocapture
+
+lint: toolchain
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo test -p tamis-tests --test architecture
+
+fmt:
+	cargo fmt --all
+
+bench: plugins
+	cargo run --release -p tamis-benches
+
+fuzz:
+	tests/fuzz/run.sh $(or $(SECONDS),600)

@@ -1,0 +1,212 @@
+//! `tamis.toml`: what belongs to a machine. Addresses, queue, store, projects and their keys, limits of the host.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use host_event::ProjectId;
+
+use super::reader::{At, File, Section};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostConfig {
+    pub listen: SocketAddr,
+    pub trusted_proxies: Vec<String>,
+    pub admin_listen: SocketAddr,
+    pub queue_dir: PathBuf,
+    pub partitions: u32,
+    pub queue_disk_bytes_max: u64,
+    pub store_url: String,
+    pub allow_unsafe_store: bool,
+    pub cache_dir: PathBuf,
+    pub chunk_bytes_max: usize,
+    pub chunk_rows_max: usize,
+    pub chunk_age_max: Duration,
+    pub batch_events_max: usize,
+    pub batch_bytes_max: usize,
+    pub batch_age_max: Duration,
+    pub projects: Vec<Project>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Project {
+    pub id: ProjectId,
+    pub name: String,
+    pub disabled: bool,
+    /// Origins that a browser may send from; `*` is every one.
+    pub allowed_origins: Vec<String>,
+    /// Items that the project may send in a second, over all categories; `None` is without limit.
+    pub items_per_second_max: Option<u64>,
+    pub keys: Vec<ProjectKey>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProjectKey {
+    /// 32 hexadecimal digits in lower case.
+    pub public_key: String,
+    pub environment: String,
+}
+
+const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9180);
+const ADMIN_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9181);
+const QUEUE_DISK_BYTES_MAX: u64 = 10 << 30;
+const PARTITIONS_MAX: u64 = 1024;
+
+pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
+    let mut root = file.root();
+    let mut http = root.section(file, "http");
+    let listen = address(file, &mut http, SocketAddr::from(LISTEN));
+    let trusted_proxies = http.texts(file, "trusted_proxies").map(|t| t.value).unwrap_or_default();
+    http.finish(file);
+    let mut admin = root.section(file, "admin");
+    let admin_listen = address(file, &mut admin, SocketAddr::from(ADMIN_LISTEN));
+    admin.finish(file);
+    let mut queue = root.section(file, "queue");
+    let queue_dir = folder.join(queue.text(file, "dir").map_or("tamis-data/queue".into(), |t| t.value));
+    let partitions =
+        in_range(queue.integer(file, "partitions"), file, "queue.partitions", 1, PARTITIONS_MAX, 2) as u32;
+    let queue_disk_bytes_max = in_range(
+        queue.bytes(file, "disk_bytes_max"),
+        file,
+        "queue.disk_bytes_max",
+        64 << 20,
+        u64::MAX,
+        QUEUE_DISK_BYTES_MAX,
+    );
+    queue.finish(file);
+    let mut store = root.section(file, "store");
+    let store_url = store.text(file, "url").map_or("tamis-data/store".to_owned(), |t| t.value);
+    let store_url =
+        if store_url.contains("://") { store_url } else { folder.join(store_url).display().to_string() };
+    let allow_unsafe_store = store.flag(file, "allow_unsafe_store").is_some_and(|f| f.value);
+    store.finish(file);
+    let mut cache = root.section(file, "cache");
+    let cache_dir = folder.join(cache.text(file, "dir").map_or("tamis-data/cache".into(), |t| t.value));
+    cache.finish(file);
+    let mut chunk = root.section(file, "chunk");
+    let chunk_bytes_max =
+        in_range(chunk.bytes(file, "bytes_max"), file, "chunk.bytes_max", 1 << 20, 4 << 30, 48 << 20);
+    let chunk_rows_max =
+        in_range(chunk.integer(file, "rows_max"), file, "chunk.rows_max", 1, 10_000_000, 500_000);
+    let chunk_age_max = chunk.duration(file, "age_max").map_or(Duration::from_secs(60), |d| d.value);
+    chunk.finish(file);
+    let mut batch = root.section(file, "batch");
+    let events_max = host_event::limits::BATCH_EVENTS_MAX as u64;
+    let batch_events_max =
+        in_range(batch.integer(file, "events_max"), file, "batch.events_max", 1, events_max, 256);
+    let batch_bytes_max =
+        in_range(batch.bytes(file, "bytes_max"), file, "batch.bytes_max", 64 << 10, 256 << 20, 4 << 20);
+    let batch_age_max = batch.duration(file, "age_max").map_or(Duration::from_millis(10), |d| d.value);
+    batch.finish(file);
+    let projects = projects(file, &mut root);
+    root.finish(file);
+    HostConfig {
+        listen,
+        trusted_proxies,
+        admin_listen,
+        queue_dir,
+        partitions,
+        queue_disk_bytes_max,
+        store_url,
+        allow_unsafe_store,
+        cache_dir,
+        chunk_bytes_max: chunk_bytes_max as usize,
+        chunk_rows_max: chunk_rows_max as usize,
+        chunk_age_max,
+        batch_events_max: batch_events_max as usize,
+        batch_bytes_max: batch_bytes_max as usize,
+        batch_age_max,
+        projects,
+    }
+}
+
+fn address(file: &mut File<'_>, section: &mut Section<'_>, default: SocketAddr) -> SocketAddr {
+    let Some(At { value, span }) = section.text(file, "listen") else { return default };
+    value.parse().unwrap_or_else(|_| {
+        let what = format!("{}.listen: {value:?} is no address", section.name);
+        file.report(span, what, Some("write IP:PORT, for example \"127.0.0.1:9180\"".into()));
+        default
+    })
+}
+
+fn in_range(
+    found: Option<At<u64>>,
+    file: &mut File<'_>,
+    name: &str,
+    min: u64,
+    max: u64,
+    default: u64,
+) -> u64 {
+    match found {
+        None => default,
+        Some(At { value, .. }) if (min..=max).contains(&value) => value,
+        Some(At { value, span }) => {
+            file.report(span, format!("{name} is {value}, and must be between {min} and {max}"), None);
+            default
+        }
+    }
+}
+
+fn projects(file: &mut File<'_>, root: &mut Section<'_>) -> Vec<Project> {
+    let mut projects = Vec::new();
+    let (mut ids, mut keys) = (HashMap::new(), HashMap::new());
+    for mut section in root.sections(file, "project") {
+        let id = section.integer(file, "id");
+        match &id {
+            None => {
+                file.report(section.span.clone(), "project.id is missing", Some("for example id = 1".into()))
+            }
+            Some(At { value, span }) => {
+                if ids.insert(*value, ()).is_some() {
+                    file.report(span.clone(), format!("project {value} is there twice"), None);
+                }
+            }
+        }
+        let id = id.map_or(0, |i| i.value);
+        let project = Project {
+            id,
+            name: section.text(file, "name").map_or_else(|| id.to_string(), |t| t.value),
+            disabled: section.flag(file, "disabled").is_some_and(|f| f.value),
+            allowed_origins: section
+                .texts(file, "allowed_origins")
+                .map_or_else(|| vec!["*".into()], |t| t.value),
+            items_per_second_max: section.integer(file, "items_per_second_max").map(|i| i.value),
+            keys: project_keys(file, &mut section, id, &mut keys),
+        };
+        section.finish(file);
+        projects.push(project);
+    }
+    if projects.is_empty() {
+        let suggestion = "add [[project]] with an id and [[project.key]] with a public_key".to_owned();
+        file.report(0..0, "no project: nobody could send anything", Some(suggestion));
+    }
+    projects
+}
+
+fn project_keys(
+    file: &mut File<'_>,
+    project: &mut Section<'_>,
+    id: ProjectId,
+    seen: &mut HashMap<String, ProjectId>,
+) -> Vec<ProjectKey> {
+    let mut keys = Vec::new();
+    for mut section in project.sections(file, "key") {
+        let environment = section.text(file, "environment").map(|t| t.value).unwrap_or_default();
+        if let Some(At { value, span }) =
+            section.required_text(file, "public_key", "\"0123456789abcdef0123456789abcdef\"")
+        {
+            let public_key = value.to_ascii_lowercase();
+            if public_key.len() != 32 || !public_key.bytes().all(|b| b.is_ascii_hexdigit()) {
+                let suggestion = "make one with: openssl rand -hex 16".to_owned();
+                file.report(span, "project.key.public_key must be 32 hexadecimal digits", Some(suggestion));
+            } else if let Some(other) = seen.insert(public_key.clone(), id) {
+                file.report(span, format!("this public_key belongs to project {other} already"), None);
+            } else {
+                keys.push(ProjectKey { public_key, environment });
+            }
+        }
+        section.finish(file);
+    }
+    keys
+}
