@@ -1,5 +1,7 @@
 //! The `tamis` binary.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+mod cli;
 mod config;
+mod metrics;
 fn main() {}

@@ -1,0 +1,105 @@
+//! The command line, as `--help` shows it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  tamis run --config tamis.toml --pipeline pipeline.toml
+  tamis validate --config tamis.toml --pipeline pipeline.toml
+  tamis verify tamis-data/store
+  tamis plugin build plugins/inbound-filters --out target/plugins
+
+Exit codes: 0 fine, 1 found something wrong, 2 wrong usage, 64 wrong configuration.";
+
+/// Sieves the events of Sentry's SDKs through WebAssembly plugins into Parquet.
+#[derive(Debug, Parser)]
+#[command(name = "tamis", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// How log lines on stderr look
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// Which log lines are shown, for example `info` or `host_plugin=debug,warn`
+    #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
+    pub log: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take in events, run the pipeline, write Parquet
+    #[command(
+        long_about = "Takes in events over HTTP, works them off and writes Parquet, all in one process.\n\n\
+            When everything is up, one line on stdout says where: `ready ingest=http://… admin=http://…`.\n\
+            SIGTERM or Ctrl-C drains: no more requests, the queue is worked off, chunks are closed, at most 10 s.",
+        after_help = "Example:\n  tamis run --config tamis.toml --pipeline pipeline.toml --log-format json"
+    )]
+    Run(Files),
+    /// Check both files and every component, and show all problems at once
+    #[command(after_help = "Example:\n  tamis validate --config tamis.toml --pipeline pipeline.toml")]
+    Validate(Files),
+    /// Prove from the store alone that nothing was lost and nothing doubled
+    #[command(
+        long_about = "Reads only the store: the chain of chunks of every partition has no gap, overlap or fork; every offset \
+            has exactly one outcome; tables have the rows that their ledger says. Prints what became of everything \
+            that was received. Exit code 1 on any breach.",
+        after_help = "Example:\n  tamis verify tamis-data/store --json"
+    )]
+    Verify(Verify),
+    /// Build and look at plugins
+    #[command(subcommand)]
+    Plugin(Plugin),
+    /// Compiles one component for `run`, in a process of its own
+    #[command(hide = true)]
+    CompileComponent,
+}
+
+#[derive(Debug, Args)]
+pub struct Files {
+    /// Addresses, queue, store, projects: what belongs to this machine
+    #[arg(long, default_value = "tamis.toml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// The stages: what belongs to the stream
+    #[arg(long, default_value = "pipeline.toml", value_name = "FILE")]
+    pub pipeline: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The store: a folder, or a URL such as file:///var/lib/tamis/store
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Plugin {
+    /// Build a plugin written in Rust into a component that imports nothing but Tamis
+    #[command(after_help = "Example:\n  tamis plugin build plugins/inbound-filters --out target/plugins\n\n\
+            Needs cargo and the target wasm32-wasip1: rustup target add wasm32-wasip1")]
+    Build {
+        /// The folder of the crate
+        dir: PathBuf,
+        /// Where NAME.wasm goes
+        #[arg(long, default_value = ".", value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Say what a component is: world, imports, size, what it asks for
+    #[command(after_help = "Example:\n  tamis plugin inspect target/plugins/inbound-filters.wasm")]
+    Inspect {
+        file: PathBuf,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
