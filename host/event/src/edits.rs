@@ -86,7 +86,11 @@ pub fn apply_edits(doc: &Doc, mut edits: Vec<Edit>) -> Result<Doc, EditError> {
         }
     }
     out.extend_from_slice(&doc.text()[copied..]);
-    Ok(with_notes(&Doc::parse(out)?, notes)?)
+    if doc.root().entries().any(|(key, _)| key.is(b"_meta")) {
+        return Ok(with_merged_notes(&Doc::parse(out)?, notes)?);
+    }
+    append_notes(&mut out, &notes);
+    Ok(Doc::parse(out)?)
 }
 
 /// Writes the new value and gives the note for `_meta`.
@@ -198,21 +202,23 @@ fn note_at(notes: &mut Value, place: &[String], note: Value) {
     }
 }
 
-/// Adds notes to the `_meta` of a document.
-fn with_notes(doc: &Doc, notes: Value) -> Result<Doc, ParseError> {
-    let mut all =
-        doc.root().get("_meta").and_then(|m| serde_json::from_slice(m.raw()).ok()).unwrap_or(Value::Null);
-    let before = doc.root().entries().filter(|(k, _)| k.is(b"_meta")).map(|(_, v)| v.span()).last();
-    let Some((start, end)) = before else {
-        let text = doc.text();
-        let close = text.iter().rposition(|b| *b == b'}').unwrap_or(text.len());
-        let comma = if doc.root().entries().next().is_some() { "," } else { "" };
-        return Doc::parse(
-            [&text[..close], comma.as_bytes(), b"\"_meta\":", notes.to_string().as_bytes(), &text[close..]]
-                .concat(),
-        );
+/// Adds `_meta` as the last member of an object that has others and no `_meta`.
+fn append_notes(text: &mut Vec<u8>, notes: &Value) {
+    let close = text.iter().rposition(|b| *b == b'}').unwrap_or(text.len());
+    let behind = text.split_off(close);
+    text.extend_from_slice(b",\"_meta\":");
+    serde_json::to_writer(&mut *text, notes).expect("a Vec takes everything");
+    text.extend_from_slice(&behind);
+}
+
+/// Adds notes to the `_meta` that a document has: the last one, if a client sent several.
+fn with_merged_notes(doc: &Doc, notes: Value) -> Result<Doc, ParseError> {
+    let Some((_, old)) = doc.root().entries().filter(|(key, _)| key.is(b"_meta")).last() else {
+        return Ok(doc.clone());
     };
+    let mut all = serde_json::from_slice(old.raw()).unwrap_or(Value::Null);
     merge(&mut all, notes);
+    let (start, end) = old.span();
     Doc::parse([&doc.text()[..start], all.to_string().as_bytes(), &doc.text()[end..]].concat())
 }
 
