@@ -1,0 +1,117 @@
+//! Why a call into a guest failed, told apart by what the operator does about it.
+
+use std::fmt::Write;
+
+use thiserror::Error;
+use wasmtime::{Trap, WasmBacktrace};
+
+use crate::host::Host;
+use crate::limits::{Limits, STACK_BYTES_MAX};
+
+/// A call that gave no answer. `reason` is the short key that metrics and quarantine carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) reason: &'static str,
+    pub(crate) detail: String,
+}
+
+/// Every reason a fault can have; metrics count by the index.
+pub const REASONS: [&str; 11] = [
+    "trap",
+    "deadline",
+    "memory",
+    "stack",
+    "wrong-answer",
+    "answer-too-large",
+    "path",
+    "grant",
+    "host-limit",
+    "start",
+    "breaker-open",
+];
+
+/// What the host itself has to object to, raised inside of a host function or by the check of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Objection {
+    #[error("{0}")]
+    Path(String),
+    #[error("{what} was not granted ({which} = {granted:?})")]
+    Grant { what: String, which: &'static str, granted: String },
+    #[error("more than {max} {what} in one call ({limit})")]
+    HostLimit { limit: &'static str, what: &'static str, max: u64 },
+    #[error("{0}")]
+    Answer(String),
+}
+
+impl Objection {
+    fn reason(&self) -> &'static str {
+        match self {
+            Objection::Path(_) => "path",
+            Objection::Grant { .. } => "grant",
+            Objection::HostLimit { .. } => "host-limit",
+            Objection::Answer(_) => "wrong-answer",
+        }
+    }
+}
+
+/// Frames of a guest's stack that a report shows.
+const FRAMES_MAX: usize = 12;
+
+impl Failure {
+    pub(crate) fn new(reason: &'static str, detail: impl Into<String>) -> Failure {
+        Failure { reason, detail: detail.into() }
+    }
+
+    /// Tells from the error of a call, and from what its store noted meanwhile, what went wrong.
+    pub(crate) fn of(error: &wasmtime::Error, host: &Host, limits: &Limits) -> Failure {
+        let (reason, mut detail) = classify(error, host, limits);
+        if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
+            write_frames(trace, &mut detail);
+        }
+        let tail = host.log_tail();
+        if !tail.is_empty() {
+            write!(detail, "; it wrote: {}", tail.trim_end()).expect("a String takes everything");
+        }
+        Failure { reason, detail }
+    }
+}
+
+fn classify(error: &wasmtime::Error, host: &Host, limits: &Limits) -> (&'static str, String) {
+    if let Some(objection) = error.downcast_ref::<Objection>() {
+        return (objection.reason(), objection.to_string());
+    }
+    if host.memory_refused() {
+        let detail = format!("more than {} bytes of memory (memory_bytes_max)", limits.memory_bytes_max);
+        return ("memory", detail);
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => {
+            ("deadline", format!("no answer within {:?} (call_time_max, init_time_max)", host.time_max()))
+        }
+        Some(Trap::StackOverflow) => {
+            ("stack", format!("more than {STACK_BYTES_MAX} bytes of stack (stack_bytes_max)"))
+        }
+        Some(trap) => ("trap", trap.to_string()),
+        None => {
+            let cause = error.root_cause().to_string();
+            match cause.contains("fuel allocated for hostcalls") {
+                true => {
+                    let max = limits.answer_bytes_max;
+                    ("answer-too-large", format!("more than {max} bytes of answer (answer_bytes_max)"))
+                }
+                false => ("wrong-answer", format!("what it gave can not be read: {cause}")),
+            }
+        }
+    }
+}
+
+/// The names of the innermost functions; wasmtime prints a line `N: ADDRESS - MODULE!NAME` for each.
+fn write_frames(trace: &WasmBacktrace, out: &mut String) {
+    let text = trace.to_string();
+    let frames = text.lines().filter_map(|line| line.split_once(" - "));
+    let names = frames.map(|(_, place)| place.split_once('!').map_or(place, |(_, name)| name));
+    let names: Vec<&str> = names.take(FRAMES_MAX).collect();
+    if !names.is_empty() {
+        write!(out, "; in {}", names.join(" < ")).expect("a String takes everything");
+    }
+}

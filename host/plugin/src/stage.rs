@@ -1,0 +1,210 @@
+//! A stage of one worker: asks its guest about a batch, and when that fails finds the events that it fails on.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use host_event::Columns;
+use host_pipeline::{Answer, Fault, Stage, StageAnswer, StageKind};
+
+use crate::answers::append;
+use crate::breaker::{Breaker, Change};
+use crate::factory::{Live, Shared, begin};
+use crate::failure::Failure;
+
+/// Implements [`Stage`] with a component.
+pub struct PluginStage {
+    shared: Arc<Shared>,
+    /// Gone after a failure, until the next call.
+    live: Option<Live>,
+    breaker: Breaker,
+}
+
+impl PluginStage {
+    pub(crate) fn new(shared: Arc<Shared>, live: Live) -> PluginStage {
+        PluginStage { shared, live: Some(live), breaker: Breaker::default() }
+    }
+
+    /// Asks about all rows. A guest that failed is never asked again.
+    fn attempt(&mut self, columns: &mut Columns, time_max: Duration) -> Result<Answer, Failure> {
+        let mut live = match self.live.take() {
+            Some(live) => live,
+            None => self.shared.start().map_err(|e| Failure::new("start", e.to_string()))?,
+        };
+        begin(&mut live.store, time_max);
+        let rows = columns.len();
+        live.store.data_mut().columns = std::mem::take(columns);
+        let begun = Instant::now();
+        let answer = live.guest.call(&mut live.store, &self.shared.writes);
+        let nanos = begun.elapsed().as_nanos();
+        *columns = std::mem::take(&mut live.store.data_mut().columns);
+        let memory = live.store.data().memory_bytes();
+        self.shared.metrics.called(rows, nanos, memory);
+        let failed = answer.map_err(|e| Failure::of(&e, live.store.data(), &self.shared.limits));
+        if failed.is_ok() && memory < self.shared.limits.memory_bytes_recycle {
+            self.live = Some(live);
+        } else {
+            self.shared.metrics.restarted();
+        }
+        failed
+    }
+
+    /// Asks about ever smaller parts of a batch that failed as a whole.
+    fn isolate(&mut self, columns: &mut Columns, first: Failure) -> Isolation {
+        let rows = columns.len();
+        let begun = Instant::now();
+        let limits = Arc::clone(&self.shared.limits);
+        let mut found = Isolation::new(self.shared.kind);
+        let mut last = first;
+        // What is left to ask, the next part on top. A batch of one gets a second chance too: its guest may have carried
+        // the cause along from batches before.
+        let mut parts = halves(0..rows);
+        while let Some(part) = parts.pop() {
+            if found.gave_up {
+                self.give_up(&mut found, columns, part, &last);
+                continue;
+            }
+            let all = columns.narrow(part.clone());
+            let answer = self.attempt(columns, time_for(part.len(), rows, limits.call_time_max));
+            columns.widen(all);
+            match answer {
+                Ok(answer) => append(&mut found.answer, answer),
+                Err(failure) => {
+                    found.gave_up = failure.reason == "start"
+                        || begun.elapsed() > limits.isolation_time_max
+                        || found.faults.len() >= limits.isolated_faults_max;
+                    match part.len() {
+                        1 => self.fault(&mut found, columns, part.start, &failure),
+                        _ => parts.extend(halves(part)),
+                    }
+                    last = failure;
+                }
+            }
+        }
+        found
+    }
+
+    fn give_up(&self, found: &mut Isolation, columns: &Columns, part: Range<usize>, last: &Failure) {
+        let detail = format!("not asked about alone, after others of its batch: {}", last.detail);
+        let failure = Failure::new(last.reason, detail);
+        for row in part {
+            self.fault(found, columns, row, &failure);
+        }
+    }
+
+    fn fault(&self, found: &mut Isolation, columns: &Columns, row: usize, failure: &Failure) {
+        append(&mut found.answer, Answer::neutral(self.shared.kind, 1));
+        let event = columns.event(row).meta.event_id;
+        let detail =
+            format!("{}: event {event}: {}: {}", self.shared.identity, failure.reason, failure.detail);
+        found.faults.push(Fault { row, reason: failure.reason, detail });
+        self.shared.metrics.faulted(failure.reason, 1);
+    }
+
+    fn left_alone(&self, columns: &Columns) -> StageAnswer {
+        let mut found = Isolation::new(self.shared.kind);
+        let detail =
+            "it failed on one batch after the other and is left alone for a while (failed_batches_max)";
+        let failure = Failure::new("breaker-open", detail);
+        for row in 0..columns.len() {
+            self.fault(&mut found, columns, row, &failure);
+        }
+        StageAnswer { answer: found.answer, faults: found.faults }
+    }
+
+    /// Draws conclusions from a batch. It counts as failed if no event of it was answered, or if the failing ones were
+    /// too many to find: a few bad events are the events' fault.
+    fn judge(&mut self, failed: bool) {
+        let shared = &self.shared;
+        let change = match failed {
+            true => self.breaker.failed((shared.runtime.config.clock)(), &shared.limits),
+            false => self.breaker.succeeded(),
+        };
+        let identity = &shared.identity;
+        match change {
+            Change::None => {}
+            Change::Opened(back_off) => {
+                shared.metrics.breaker_opened();
+                tracing::error!(?back_off, "{identity} keeps failing and is left alone");
+            }
+            Change::Extended(back_off) => tracing::warn!(?back_off, "{identity} still fails"),
+            Change::Closed => {
+                shared.metrics.breaker_closed();
+                tracing::info!("{identity} works again");
+            }
+        }
+    }
+}
+
+impl Stage for PluginStage {
+    fn name(&self) -> &str {
+        &self.shared.identity.stage
+    }
+
+    fn kind(&self) -> StageKind {
+        self.shared.kind
+    }
+
+    fn run(&mut self, columns: &mut Columns) -> StageAnswer {
+        let rows = columns.len();
+        if rows == 0 {
+            return StageAnswer { answer: Answer::neutral(self.shared.kind, 0), faults: Vec::new() };
+        }
+        if !self.breaker.admits((self.shared.runtime.config.clock)()) {
+            return self.left_alone(columns);
+        }
+        match self.attempt(columns, self.shared.limits.call_time_max) {
+            Ok(answer) => {
+                self.judge(false);
+                StageAnswer { answer, faults: Vec::new() }
+            }
+            Err(failure) => {
+                let identity = &self.shared.identity;
+                tracing::warn!(
+                    rows,
+                    reason = failure.reason,
+                    "{identity} failed on a batch: {}",
+                    failure.detail
+                );
+                let Isolation { answer, faults, gave_up } = self.isolate(columns, failure);
+                self.judge(gave_up || faults.len() == rows);
+                StageAnswer { answer, faults }
+            }
+        }
+    }
+}
+
+impl Drop for PluginStage {
+    fn drop(&mut self) {
+        if self.breaker.is_open() {
+            self.shared.metrics.breaker_closed();
+        }
+    }
+}
+
+/// What is known so far about a batch that is asked about in parts, from its first row on.
+struct Isolation {
+    answer: Answer,
+    faults: Vec<Fault>,
+    gave_up: bool,
+}
+
+impl Isolation {
+    fn new(kind: StageKind) -> Isolation {
+        Isolation { answer: Answer::neutral(kind, 0), faults: Vec::new(), gave_up: false }
+    }
+}
+
+/// The second half first: parts are taken from the end.
+fn halves(part: Range<usize>) -> Vec<Range<usize>> {
+    let middle = part.start + part.len() / 2;
+    let halves = [middle..part.end, part.start..middle];
+    halves.into_iter().filter(|half| !half.is_empty()).collect()
+}
+
+/// The time for a part of a batch: twice its share, so that one endless event does not cost the full time at each
+/// halving, but never less than an eighth, which a single event must get by with then.
+fn time_for(part: usize, rows: usize, whole: Duration) -> Duration {
+    let share = whole.mul_f64(2.0 * part as f64 / rows as f64);
+    share.clamp(whole / 8, whole)
+}
