@@ -8,7 +8,8 @@ target=${CARGO_TARGET_DIR:-$tests/../target}
 mkdir -p "$target"
 
 missing() { echo "tests/setup.sh: $1 is missing: $2" >&2; exit 1; }
-command -v python3 >/dev/null || missing python3 "install Python 3.9 or newer (Debian: apt-get install python3 python3-venv)"
+command -v python3 >/dev/null || missing python3 "install Python 3.11 or newer (Debian: apt-get install python3 python3-venv)"
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || missing "Python 3.11" "exception groups are tested, install a newer Python"
 command -v npm >/dev/null || missing npm "install Node.js 20 or newer"
 
 # once FOLDER COMMAND FILE...: runs COMMAND unless FOLDER was made from these very files.
