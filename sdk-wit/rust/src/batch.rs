@@ -146,7 +146,9 @@ impl Batch {
             return self.pull_list(base, path);
         }
         if kind == Kind::Tag {
-            return Column::of(self.source.strings(&self.full(base, &format!("tags.{}", quote(path)))).into());
+            return Column::of(
+                self.source.strings(&self.full(base, &format!("tags.{}", quote(path)))).into(),
+            );
         }
         let (list, _) = split_at_last_star(path);
         let full = self.full(base, path);

@@ -50,7 +50,10 @@ mod tests {
     #[test]
     fn errors_name_the_key() {
         for (json, want) in [
-            (r#"{"projects":{"42":{"rate":"high"}}}"#, "projects.42.rate: invalid type: string \"high\", expected f64"),
+            (
+                r#"{"projects":{"42":{"rate":"high"}}}"#,
+                "projects.42.rate: invalid type: string \"high\", expected f64",
+            ),
             (r#"{"projects":{"42":{}}}"#, "projects.42: missing field `rate`"),
             (r#"{"projects":{"42":{"rat":1}}}"#, "projects.42.rat: unknown field `rat`, expected `rate`"),
             (r#"{"project":1}"#, "project: unknown field `project`, expected `projects`"),
@@ -61,7 +64,11 @@ mod tests {
             assert!(got.starts_with(want), "{json}: {got}");
         }
         for good in ["", " ", "{}", r#"{"projects":{"1":{"rate":1}}}"#] {
-            assert_eq!(parse::<Config>(good).map(|c| c.projects.len()).unwrap(), good.len().min(20) / 20, "{good}");
+            assert_eq!(
+                parse::<Config>(good).map(|c| c.projects.len()).unwrap(),
+                good.len().min(20) / 20,
+                "{good}"
+            );
         }
     }
 }

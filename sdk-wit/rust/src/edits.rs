@@ -109,7 +109,9 @@ impl FlatEdits {
         for i in order {
             let (start, end) = (self.start[i], self.end[i]);
             match merged.last_mut() {
-                Some((kept, from, to)) if self.leaf[*kept] == self.leaf[i] && overlap((*from, *to), (start, end)) => {
+                Some((kept, from, to))
+                    if self.leaf[*kept] == self.leaf[i] && overlap((*from, *to), (start, end)) =>
+                {
                     *to = (*to).max(end);
                     *from = (*from).min(start);
                     *kept = (*kept).min(i);
@@ -164,7 +166,9 @@ mod tests {
             }
             let flat = edits.finish();
             let got: Vec<_> = (0..flat.leaf.len())
-                .map(|i| (flat.leaf[i], flat.start[i], flat.end[i], flat.strings[flat.rule[i] as usize].as_str()))
+                .map(|i| {
+                    (flat.leaf[i], flat.start[i], flat.end[i], flat.strings[flat.rule[i] as usize].as_str())
+                })
                 .collect();
             assert_eq!(got, want, "{given:?}");
         }

@@ -42,6 +42,11 @@ impl<'a> Event<'a> {
         self.0.row as usize
     }
 
+    /// The event as an item, for code that reads events and items of lists alike.
+    pub fn as_item(&self) -> Item<'a> {
+        self.0
+    }
+
     /// The string, number or boolean under `path`, as text. Of a path with stars, the first there is.
     #[inline]
     pub fn text(&self, path: &str) -> Option<&'a str> {

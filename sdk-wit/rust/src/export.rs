@@ -241,7 +241,10 @@ pub mod guest {
     }
 
     /// Answers in the bindings' own type.
-    pub fn filter<T: Filter>(plugin: &mut T, batch: &Batch) -> f::exports::tamis::plugin::filtering::Verdicts {
+    pub fn filter<T: Filter>(
+        plugin: &mut T,
+        batch: &Batch,
+    ) -> f::exports::tamis::plugin::filtering::Verdicts {
         let crate::filter::Verdicts { verdicts, reasons } = crate::filter::run(plugin, batch);
         f::exports::tamis::plugin::filtering::Verdicts { verdicts, reasons }
     }

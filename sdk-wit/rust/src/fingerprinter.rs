@@ -31,7 +31,10 @@ impl Fingerprints {
     /// If it is empty or longer: the host would refuse the whole answer, and this says which one it was.
     pub fn push(&mut self, kind: &str, fingerprint: &str) {
         let bytes = fingerprint.len();
-        assert!((1..=FINGERPRINT_BYTES_MAX).contains(&bytes), "a fingerprint of {bytes} bytes: {fingerprint:?}");
+        assert!(
+            (1..=FINGERPRINT_BYTES_MAX).contains(&bytes),
+            "a fingerprint of {bytes} bytes: {fingerprint:?}"
+        );
         let kind = self.kinds.add(kind);
         self.flat.kind.push(kind);
         self.flat.data.extend_from_slice(fingerprint.as_bytes());
