@@ -309,8 +309,14 @@ mod tests {
         let wide = wide.finish().unwrap();
         let refused = format!("{:?}", run(&wide, 999, "zstd"));
         assert!(refused.contains("too much memory"), "{refused}");
-        // The first bytes of a brotli stream with a window of 30 bits.
-        assert!(matches!(run(&[0x11, 0x1e, 0, 0, 0], 999, "br"), Err(DecodeError::Broken { .. })));
+        let params = brotli::enc::BrotliEncoderParams { large_window: true, lgwin: 28, ..Default::default() };
+        let mut large = Vec::new();
+        brotli::BrotliCompress(&mut b"some text".as_slice(), &mut large, &params).unwrap();
+        assert!(matches!(run(&large, 999, "br"), Err(DecodeError::Broken { .. })));
+        let mut ordinary = Vec::new();
+        let params = brotli::enc::BrotliEncoderParams { large_window: false, lgwin: 22, ..params };
+        brotli::BrotliCompress(&mut b"some text".as_slice(), &mut ordinary, &params).unwrap();
+        assert_eq!(run(&ordinary, 999, "br").unwrap(), b"some text");
     }
 
     #[test]

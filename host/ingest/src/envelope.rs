@@ -30,6 +30,15 @@ pub struct Envelope {
     pub broken: Option<Broken>,
 }
 
+impl Envelope {
+    /// The envelope that a single event would have come in.
+    pub fn of_event(payload: Bytes) -> Envelope {
+        let payload = Payload::Kept(payload);
+        let item = Item { kind: ItemType::Event, container: false, item_count: None, payload };
+        Envelope { header: Header::default(), items: vec![item], broken: None }
+    }
+}
+
 /// What the first line says. All of it is optional.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Header {
