@@ -1,1 +1,46 @@
-//! What plugin authors run: encode, build, inspect
+//! What plugin authors run: build, encode, inspect.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod build;
+mod encode;
+mod inspect;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+use host_plugin::BadComponent;
+use thiserror::Error;
+
+pub use build::{Built, RUST_TARGET, build_rust};
+pub use encode::{WIT, encode, encode_as};
+pub use inspect::{About, Inspection, inspect};
+
+#[derive(Debug, Error)]
+pub enum KitError {
+    #[error("there is no crate in {dir:?}")]
+    NoCrate { dir: PathBuf, source: io::Error },
+    #[error("{manifest:?} is of no package, perhaps of a workspace")]
+    NoPackage { manifest: PathBuf },
+    #[error("the compiler has no target {RUST_TARGET}: run `rustup target add {RUST_TARGET}`")]
+    NoTarget,
+    #[error(
+        "package {package} makes no WebAssembly: it needs `crate-type = [\"cdylib\", \"rlib\"]` under `[lib]`"
+    )]
+    NoCdylib { package: String },
+    #[error("{what} can not be started")]
+    NotFound { what: &'static str, source: io::Error },
+    #[error("{what} failed ({status})")]
+    Failed { what: &'static str, status: ExitStatus },
+    #[error("what cargo said can not be read: {0}")]
+    Unreadable(String),
+    #[error("{path:?}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("this is no core module: {0}")]
+    NotAModule(String),
+    #[error("the module can not be encoded: {0}")]
+    Encode(String),
+    #[error("what was encoded is no plugin: {0}")]
+    NotAPlugin(BadComponent),
+}

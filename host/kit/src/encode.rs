@@ -1,0 +1,84 @@
+//! Makes a component of a core module, importing nothing but Tamis.
+
+use host_pipeline::StageKind;
+use host_plugin::Interfaces;
+use wasmparser::{Encoding, Parser, Payload};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+use crate::KitError;
+
+/// The interface, as plugin authors read it.
+pub const WIT: &str = include_str!("../../../sdk-wit/wit/v0.1/tamis.wit");
+/// What stands in the place of WASI.
+const ADAPTER: &str = include_str!("closed-preview1.wat");
+const ADAPTED: &str = "wasi_snapshot_preview1";
+
+/// Encodes what a Rust compiler, or any other with bindings that say their world, has made.
+pub fn encode(core_module: &[u8]) -> Result<Vec<u8>, KitError> {
+    let module = without_debug_info(core_module)?;
+    let encoder = ComponentEncoder::default().validate(true).module(&module).map_err(wrong)?;
+    let encoder = encoder.adapter(ADAPTED, &adapter()?).map_err(wrong)?;
+    let component = { encoder }.encode().map_err(wrong)?;
+    let interfaces = Interfaces::read(&component).map_err(KitError::NotAPlugin)?;
+    interfaces.check().map_err(KitError::NotAPlugin)?;
+    Ok(component)
+}
+
+/// Encodes a module that does not say which world it is of.
+pub fn encode_as(kind: StageKind, core_module: &[u8]) -> Result<Vec<u8>, KitError> {
+    let mut module = core_module.to_vec();
+    embed(&mut module, WIT, kind.as_str())?;
+    encode(&module)
+}
+
+fn adapter() -> Result<Vec<u8>, KitError> {
+    let mut module = wat::parse_str(ADAPTER).map_err(|e| KitError::Encode(e.to_string()))?;
+    let wit = format!("{WIT}\nworld adapter {{ import log; }}\n");
+    embed(&mut module, &wit, "adapter")?;
+    Ok(module)
+}
+
+fn embed(module: &mut Vec<u8>, wit: &str, world: &str) -> Result<(), KitError> {
+    let mut resolve = Resolve::default();
+    let package = resolve.push_source("tamis.wit", wit).map_err(wrong)?;
+    let world = resolve.select_world(&[package], Some(world)).map_err(wrong)?;
+    embed_component_metadata(module, &resolve, world, StringEncoding::UTF8).map_err(wrong)
+}
+
+fn wrong(error: impl std::fmt::Display + std::fmt::Debug) -> KitError {
+    // The alternate form has the whole chain on one line.
+    KitError::Encode(format!("{error:#}"))
+}
+
+/// Leaves the names of functions, for backtraces, and drops what only a debugger reads.
+fn without_debug_info(module: &[u8]) -> Result<Vec<u8>, KitError> {
+    let not_wasm = |e: wasmparser::BinaryReaderError| KitError::NotAModule(e.to_string());
+    let mut kept = Vec::with_capacity(module.len());
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload.map_err(not_wasm)?;
+        match &payload {
+            Payload::Version { encoding: Encoding::Component, .. } => {
+                return Err(KitError::NotAModule("it is a component already".to_owned()));
+            }
+            Payload::Version { range, .. } => kept.extend_from_slice(&module[range.clone()]),
+            Payload::CustomSection(section) if section.name().starts_with(".debug") => {}
+            _ => {
+                if let Some((id, range)) = payload.as_section() {
+                    kept.push(id);
+                    write_leb(range.len(), &mut kept);
+                    kept.extend_from_slice(&module[range]);
+                }
+            }
+        }
+    }
+    Ok(kept)
+}
+
+fn write_leb(mut value: usize, out: &mut Vec<u8>) {
+    while value > 0x7f {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}

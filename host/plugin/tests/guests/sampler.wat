@@ -1,0 +1,21 @@
+;; Keeps a quarter of every batch's last event, by the rule `last`, and all of the others.
+(module
+  (import "tamis:plugin/batch@0.1.0" "len" (func $len (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "last")
+  (data (i32.const 300) "\10\00\00\00\04\00\00\00")
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+  (func (export "tamis:plugin/sampling@0.1.0#init") (param i32 i32) (result i32) (i32.const 128))
+  (func (export "tamis:plugin/sampling@0.1.0#sample") (result i32) (local $n i32) (local $i i32)
+    (local.set $n (call $len))
+    (loop $each
+      (f64.store offset=1024 (i32.mul (local.get $i) (i32.const 8)) (f64.const 1))
+      (i32.store offset=32768 (i32.mul (local.get $i) (i32.const 4)) (i32.const 0))
+      (br_if $each (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+    (f64.store offset=1016 (i32.mul (local.get $n) (i32.const 8)) (f64.const 0.25))
+    (i32.store offset=32764 (i32.mul (local.get $n) (i32.const 4)) (i32.const 1))
+    (i32.store (i32.const 256) (i32.const 1024)) (i32.store (i32.const 260) (local.get $n))
+    (i32.store (i32.const 264) (i32.const 32768)) (i32.store (i32.const 268) (local.get $n))
+    (i32.store (i32.const 272) (i32.const 300)) (i32.store (i32.const 276) (i32.const 1))
+    (i32.const 256))
+)

@@ -1,0 +1,4 @@
+//! Plugins as components, well-behaved and not.
+
+mod answers;
+mod support;
