@@ -4,7 +4,7 @@ mod host;
 mod pipeline;
 mod reader;
 
-pub use host::{HostConfig, Project, ProjectKey};
+pub use host::{HostConfig, Project, ProjectKey, ProjectQuota};
 pub use pipeline::{PipelineConfig, StageConfig};
 pub use reader::Problem;
 

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use host_event::ProjectId;
+use host_event::{Category, ProjectId};
 
-use super::reader::{At, File, Section};
+use super::reader::{At, File, Section, nearest};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostConfig {
     pub listen: SocketAddr,
     pub trusted_proxies: Vec<String>,
+    /// Bytes of all bodies that are being read and appended.
+    pub http_memory_bytes_max: usize,
     pub admin_listen: SocketAddr,
     pub queue_dir: PathBuf,
     pub partitions: u32,
@@ -34,11 +36,10 @@ pub struct Project {
     pub id: ProjectId,
     pub name: String,
     pub disabled: bool,
-    /// Origins that a browser may send from; `*` is every one.
+    /// Origins that a browser may send from; empty allows all.
     pub allowed_origins: Vec<String>,
-    /// Items that the project may send in a second, over all categories; `None` is without limit.
-    pub items_per_second_max: Option<u64>,
     pub keys: Vec<ProjectKey>,
+    pub quotas: Vec<ProjectQuota>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +47,16 @@ pub struct ProjectKey {
     /// 32 hexadecimal digits in lower case.
     pub public_key: String,
     pub environment: String,
+}
+
+/// So many items in a window of time; what is more is rate limited.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProjectQuota {
+    pub name: String,
+    /// Empty counts all categories together.
+    pub categories: Vec<Category>,
+    pub items_max: u32,
+    pub window: Duration,
 }
 
 const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9180);
@@ -58,6 +69,14 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
     let mut http = root.section(file, "http");
     let listen = address(file, &mut http, SocketAddr::from(LISTEN));
     let trusted_proxies = http.texts(file, "trusted_proxies").map(|t| t.value).unwrap_or_default();
+    let http_memory_bytes_max = in_range(
+        http.bytes(file, "memory_bytes_max"),
+        file,
+        "http.memory_bytes_max",
+        4 << 20,
+        1 << 40,
+        64 << 20,
+    );
     http.finish(file);
     let mut admin = root.section(file, "admin");
     let admin_listen = address(file, &mut admin, SocketAddr::from(ADMIN_LISTEN));
@@ -104,6 +123,7 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
     HostConfig {
         listen,
         trusted_proxies,
+        http_memory_bytes_max: http_memory_bytes_max as usize,
         admin_listen,
         queue_dir,
         partitions,
@@ -168,10 +188,8 @@ fn projects(file: &mut File<'_>, root: &mut Section<'_>) -> Vec<Project> {
             id,
             name: section.text(file, "name").map_or_else(|| id.to_string(), |t| t.value),
             disabled: section.flag(file, "disabled").is_some_and(|f| f.value),
-            allowed_origins: section
-                .texts(file, "allowed_origins")
-                .map_or_else(|| vec!["*".into()], |t| t.value),
-            items_per_second_max: section.integer(file, "items_per_second_max").map(|i| i.value),
+            allowed_origins: section.texts(file, "allowed_origins").map(|t| t.value).unwrap_or_default(),
+            quotas: quotas(file, &mut section),
             keys: project_keys(file, &mut section, id, &mut keys),
         };
         section.finish(file);
@@ -209,4 +227,43 @@ fn project_keys(
         section.finish(file);
     }
     keys
+}
+
+fn quotas(file: &mut File<'_>, project: &mut Section<'_>) -> Vec<ProjectQuota> {
+    let mut quotas = Vec::new();
+    for mut section in project.sections(file, "quota") {
+        let name = section.text(file, "name").map_or_else(|| "quota".to_owned(), |t| t.value);
+        let mut categories = Vec::new();
+        if let Some(At { value, span }) = section.texts(file, "categories") {
+            for name in value {
+                match Category::ALL.into_iter().find(|c| c.as_str() == name) {
+                    Some(category) => categories.push(category),
+                    None => {
+                        let names = Category::ALL.map(Category::as_str);
+                        let known = nearest(&name, names.into_iter()).unwrap_or("error");
+                        let suggestion = Some(format!("did you mean {known}?"));
+                        file.report(
+                            span.clone(),
+                            format!("project.quota.categories: {name:?} is not known"),
+                            suggestion,
+                        );
+                    }
+                }
+            }
+        }
+        let window = section.duration(file, "window").map_or(Duration::from_secs(60), |d| d.value);
+        let items_max = section.integer(file, "items_max");
+        if items_max.is_none() {
+            file.report(
+                section.span.clone(),
+                "project.quota.items_max is missing",
+                Some("for example items_max = 1000".into()),
+            );
+        }
+        let items_max =
+            in_range(items_max, file, "project.quota.items_max", 0, u64::from(u32::MAX), 0) as u32;
+        section.finish(file);
+        quotas.push(ProjectQuota { name, categories, items_max, window });
+    }
+    quotas
 }

@@ -30,8 +30,9 @@ pub struct StageConfig {
 }
 
 /// The limits that a stage may set, and how each is written.
-const LIMITS: [(&str, Unit); 9] = [
+const LIMITS: [(&str, Unit); 14] = [
     ("memory_bytes_max", Unit::Bytes),
+    ("memory_bytes_recycle", Unit::Bytes),
     ("table_elements_max", Unit::Count),
     ("call_time_max", Unit::Time),
     ("init_time_max", Unit::Time),
@@ -39,7 +40,11 @@ const LIMITS: [(&str, Unit); 9] = [
     ("host_calls_max", Unit::Count),
     ("host_call_bytes_max", Unit::Bytes),
     ("log_lines_per_second_max", Unit::Count),
-    ("recycle_memory_bytes", Unit::Bytes),
+    ("isolated_faults_max", Unit::Count),
+    ("isolation_time_max", Unit::Time),
+    ("failed_batches_max", Unit::Count),
+    ("back_off_min", Unit::Time),
+    ("back_off_max", Unit::Time),
 ];
 
 #[derive(Clone, Copy)]

@@ -1,0 +1,62 @@
+//! The routes for operators: metrics and health.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use host_pipeline::WorkerMetrics;
+use host_queue::Queue;
+
+use crate::metrics::Metrics;
+
+/// What readiness depends on.
+pub struct Health {
+    pub queue: Arc<dyn Queue>,
+    pub workers: Vec<Arc<WorkerMetrics>>,
+    pub draining: AtomicBool,
+}
+
+impl Health {
+    /// Every reason not to be sent any more events.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.draining.load(Relaxed) {
+            problems.push("draining".to_owned());
+        }
+        if let Err(e) = self.queue.health() {
+            problems.push(e.to_string());
+        }
+        for (partition, worker) in self.workers.iter().enumerate() {
+            if worker.failed.load(Relaxed) {
+                problems.push(format!("partition {partition} stands still: see the log"));
+            }
+        }
+        problems
+    }
+}
+
+pub fn router(metrics: Arc<Metrics>, health: Arc<Health>) -> Router {
+    let ready = move || {
+        let problems = health.problems();
+        async move {
+            match problems.is_empty() {
+                true => (StatusCode::OK, "ready\n".to_owned()),
+                false => (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n"),
+            }
+        }
+    };
+    let scrape = move || {
+        let text = metrics.render();
+        async move {
+            let kind = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+            (kind, text).into_response()
+        }
+    };
+    Router::new()
+        .route("/metrics", get(scrape))
+        .route("/health/live", get(|| async { "alive\n" }))
+        .route("/health/ready", get(ready))
+}

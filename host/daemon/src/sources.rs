@@ -1,0 +1,113 @@
+//! Where the numbers of `/metrics` come from, beside the outcomes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use host_ingest::Ingest;
+use host_pipeline::WorkerMetrics;
+use host_queue::{Embedded, Queue};
+
+use crate::generations::Generations;
+use crate::metrics::{Sample, Source};
+
+const NANOS: f64 = 1e9;
+
+pub fn all(
+    queue: &Arc<Embedded>,
+    workers: &[Arc<WorkerMetrics>],
+    generations: &Arc<Generations>,
+    ingest: &Arc<Ingest>,
+) -> Vec<Source> {
+    let (of_queue, queue_of_workers) = (Arc::clone(queue), Arc::clone(queue));
+    let workers = workers.to_vec();
+    let (generations, ingest) = (Arc::clone(generations), Arc::clone(ingest));
+    vec![
+        Box::new(move || {
+            vec![Sample::gauge("queue_bytes", "Bytes of the queue on disk", vec![], of_queue.bytes() as f64)]
+        }),
+        Box::new(move || {
+            workers.iter().enumerate().flat_map(|(p, w)| worker(p as u32, w, &*queue_of_workers)).collect()
+        }),
+        Box::new(move || generations.metrics().iter().flat_map(|(name, m)| stage(name, &m.read())).collect()),
+        Box::new(move || crate::ingest::samples(&ingest)),
+    ]
+}
+
+fn worker(partition: u32, worker: &WorkerMetrics, queue: &dyn Queue) -> Vec<Sample> {
+    let labels = || vec![("partition", partition.to_string())];
+    let load = |counter: &AtomicU64| counter.load(Relaxed) as f64;
+    let lag = queue.end(partition).saturating_sub(worker.next.load(Relaxed)) as f64;
+    vec![
+        Sample::gauge("queue_lag_records", "Records in the queue that no chunk has yet", labels(), lag),
+        Sample::counter("worker_records", "Records read", labels(), load(&worker.records)),
+        Sample::counter("worker_batches", "Micro-batches run", labels(), load(&worker.batches)),
+        Sample::counter(
+            "worker_batch_seconds",
+            "Time in stages and grouping",
+            labels(),
+            load(&worker.settle_nanos) / NANOS,
+        ),
+        Sample::counter("worker_chunks", "Chunks closed", labels(), load(&worker.chunks)),
+        Sample::counter(
+            "worker_chunk_seconds",
+            "Time in closing chunks",
+            labels(),
+            load(&worker.chunk_nanos) / NANOS,
+        ),
+        Sample::counter(
+            "worker_store_retries",
+            "Chunks begun again because of the store",
+            labels(),
+            load(&worker.retries),
+        ),
+        Sample::gauge(
+            "worker_generation",
+            "The generation that is active",
+            labels(),
+            load(&worker.generation),
+        ),
+        Sample::gauge(
+            "worker_failed",
+            "1 if the partition stands still",
+            labels(),
+            f64::from(u8::from(worker.failed.load(Relaxed))),
+        ),
+    ]
+}
+
+fn stage(name: &str, counts: &host_plugin::StageCounts) -> Vec<Sample> {
+    let labels = || vec![("stage", name.to_owned())];
+    let mut samples = vec![
+        Sample::counter("stage_calls", "Calls into the plugin", labels(), counts.calls as f64),
+        Sample::counter("stage_events", "Events the plugin was asked about", labels(), counts.events as f64),
+        Sample::counter(
+            "stage_seconds",
+            "Time in the plugin and the host's functions below it",
+            labels(),
+            counts.nanos as f64 / NANOS,
+        ),
+        Sample::counter("stage_restarts", "Instances replaced", labels(), counts.restarts as f64),
+        Sample::gauge(
+            "stage_memory_bytes",
+            "Memory of the instance called last",
+            labels(),
+            counts.memory_bytes as f64,
+        ),
+        Sample::gauge(
+            "stage_open_breakers",
+            "Workers that leave the stage alone for now",
+            labels(),
+            counts.open_breakers as f64,
+        ),
+    ];
+    for (reason, count) in counts.faults.iter().filter(|(_, count)| *count > 0) {
+        let labels = vec![("stage", name.to_owned()), ("reason", (*reason).to_owned())];
+        samples.push(Sample::counter(
+            "stage_faults",
+            "Events that the stage failed on",
+            labels,
+            *count as f64,
+        ));
+    }
+    samples
+}
