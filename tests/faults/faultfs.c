@@ -22,7 +22,7 @@
  *     ERRNO     ENOSPC, EIO, EDQUOT, EROFS, or a number.
  *     after=N   the first N matching calls still succeed.
  *     times=M   only M calls fail, then the rule has no effect. Without it, they fail for as long as the rule is there.
- *     short=P   a failing write first writes P per cent of its bytes: it returns short, and the next call fails.
+ *     short=P   a write that shall fail does P per cent of its bytes and returns short; the next on that file fails.
  *     path=T    only paths that contain T.
  * The counts of a rule begin anew when the text of the rules changes.
  *
@@ -50,6 +50,7 @@ enum { RULES_MAX = 16, TEXT_BYTES_MAX = 4096, WORD_BYTES_MAX = 256 };
 struct rule {
     int ops, error;
     long after, times, short_percent;
+    int cut_fd; /* the file whose last write was cut short, so that its next fails; -1 if none */
     char path[WORD_BYTES_MAX];
 };
 
@@ -103,7 +104,7 @@ static int parse_errno(const char *word) {
 }
 
 static int parse_rule(char *line, struct rule *rule) {
-    *rule = (struct rule){.times = LONG_MAX};
+    *rule = (struct rule){.times = LONG_MAX, .cut_fd = -1};
     char *rest = NULL;
     char *ops = strtok_r(line, " \t\r", &rest);
     char *error = strtok_r(NULL, " \t\r", &rest);
@@ -140,8 +141,8 @@ static void load_rules(void) {
     }
 }
 
-/* The errno that this call shall fail with, or 0. `percent` is how much of a write is done before. */
-static int fault(int op, const char *path, long *percent) {
+/* The errno that this call shall fail with, or 0. If `percent` is not 0, it shall do so much, and the next shall fail. */
+static int fault(int op, int fd, const char *path, long *percent) {
     static const char *const op_names[] = {[OP_WRITE] = "write", [OP_FSYNC] = "fsync", [OP_TRUNCATE] = "truncate",
                                            [OP_CREATE] = "create", [OP_RENAME] = "rename"};
     const char *prefix = getenv("FAULTFS_PREFIX");
@@ -157,7 +158,12 @@ static int fault(int op, const char *path, long *percent) {
             break;
         }
         error = rule->error;
-        *percent = rule->short_percent;
+        if (op == OP_WRITE && rule->short_percent > 0 && rule->cut_fd != fd) {
+            rule->cut_fd = fd;
+            *percent = rule->short_percent;
+            break;
+        }
+        rule->cut_fd = -1;
         if (rule->times != LONG_MAX) rule->times--;
         break;
     }
@@ -180,7 +186,7 @@ static int fault_fd(int op, int fd, long *percent) {
     errno = saved;
     if (n <= 0) return 0;
     path[n] = 0;
-    return fault(op, path, percent);
+    return fault(op, fd, path, percent);
 }
 
 static int fault_path(int op, int dir, const char *path) {
@@ -201,7 +207,7 @@ static int fault_path(int op, int dir, const char *path) {
         }
     }
     errno = saved;
-    return fault(op, full, &percent);
+    return fault(op, -1, full, &percent);
 }
 
 #define REAL(name) ((__typeof__(&name))real(#name))
@@ -215,15 +221,14 @@ static void *real(const char *name) {
     return found;
 }
 
-/* The rest of a short write fails at the next call, since a rule without `times` is still in force; with `times` it is
- * the rule's author who decides. A share of nothing is a plain failure. */
 #define WRITE_FAULT(fd, size, act)                              \
     long percent = 0;                                           \
     int error = fault_fd(OP_WRITE, fd, &percent);               \
     if (error) {                                                \
         size_t part = (size) * (size_t)percent / 100;           \
-        if (part > 0 && part < (size)) return act;              \
-        if (part == 0 || (size) <= 1) { errno = error; return -1; } \
+        if (part > 0) return act;                               \
+        errno = error;                                          \
+        return -1;                                              \
     }
 
 ssize_t write(int fd, const void *data, size_t size) {

@@ -324,13 +324,13 @@ fn the_disk_is_bounded_and_given_back() {
     let queue = Embedded::open(dir.path(), config()).unwrap();
     let empty = queue.bytes();
     let mut appended = 0;
-    for turn in 0..40u64 {
+    for turn in 0..27u64 {
         // Large appends among small ones: a segment of its own each.
         let partition = (turn % 3) as u32;
-        let bytes = [700, 3000, 200_000][(turn / 3 % 3) as usize];
+        let (count, bytes) = [(40, 300), (1, 9000), (1, 200_000)][(turn / 3 % 3) as usize];
         for id in 0.. {
-            match block_on(queue.append(partition, vec![record(id, bytes)])) {
-                Ok(()) => appended += bytes as u64,
+            match block_on(queue.append(partition, vec![record(id, bytes); count])) {
+                Ok(()) => appended += (count * bytes) as u64,
                 Err(Error::Full { used, max, .. }) => {
                     assert!(used <= max && max == DISK_BYTES_MAX);
                     assert!(id > 0, "turn {turn}: an empty log has room for {bytes} bytes, {used} are used");
@@ -346,10 +346,11 @@ fn the_disk_is_bounded_and_given_back() {
             assert_eq!(Embedded::open(snapshot(dir.path()).path(), config()).unwrap().bytes(), queue.bytes());
         }
         queue.commit(partition, queue.end(partition)).unwrap();
-        wait_until(|| queue.bytes() < DISK_BYTES_MAX / 2, "what is committed is let go");
+        // All three logs are done, so each keeps at most the half of a segment.
+        let kept = || queue.bytes() - empty;
+        wait_until(|| kept() <= 3 * queue.shared.segment_bytes_max / 2, "what is committed is let go");
     }
     assert!(appended > 10 * DISK_BYTES_MAX);
-    assert!(queue.bytes() - empty < 3 * queue.shared.segment_bytes_max, "{} bytes", queue.bytes());
     assert!(matches!(append(&queue, 0..1, 300_000), Err(Error::Config(_))), "this could never be appended");
 }
 
@@ -362,22 +363,26 @@ fn wait_until(mut done: impl FnMut() -> bool, what: &str) {
 }
 
 #[test]
-fn one_fsync_serves_many_and_an_idle_log_does_not_wait() {
+fn an_idle_log_does_not_wait() {
     let dir = tempfile::tempdir().unwrap();
-    let config = EmbeddedConfig { commit_delay_max: Duration::from_secs(100), ..config(1) };
+    let config = EmbeddedConfig { commit_delay_max: Duration::from_secs(1000), ..config(1) };
     let queue = Embedded::open(dir.path(), config).unwrap();
     let start = Instant::now();
     for id in 0..20 {
         append(&queue, id..id + 1, 100).unwrap();
     }
+    assert!(start.elapsed() < Duration::from_secs(500));
+}
+
+#[test]
+fn one_fsync_serves_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = Embedded::open(dir.path(), config(1)).unwrap();
     let before = queue.shared.disk.faults.syncs();
-    block_on(join_all((0..500).map(|id| queue.append(0, vec![record(id, 10)]))))
-        .into_iter()
-        .collect::<Result<(), _>>()
-        .unwrap();
+    let answers = block_on(join_all((0..500).map(|id| queue.append(0, vec![record(id, 10)]))));
+    answers.into_iter().collect::<Result<(), _>>().unwrap();
     let syncs = queue.shared.disk.faults.syncs() - before;
     assert!(syncs < 50, "{syncs} fsyncs for 500 appends");
-    assert!(start.elapsed() < Duration::from_secs(50), "no append waited for another");
 }
 
 #[test]
