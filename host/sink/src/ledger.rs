@@ -1,0 +1,110 @@
+//! The ledger of a chunk: what the footer of its `outcomes` file says, and the names of the chunk's files.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use host_event::{Millis, Offset, Partition};
+use host_pipeline::ChunkPlace;
+use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader};
+use serde::{Deserialize, Serialize};
+
+use crate::schema::Table;
+
+/// The key of the footer under which the ledger stands, as JSON.
+const LEDGER_KEY: &str = "tamis.ledger";
+
+/// Fixes the range of a chunk, and says what must be behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    pub source: String,
+    pub epoch: u32,
+    pub partition: Partition,
+    pub start: Offset,
+    pub end: Offset,
+    /// Of the attempt that wrote it, so that a writer whose answer was lost knows its own work again.
+    pub nonce: String,
+    pub generation: u64,
+    /// When the first record was queued.
+    pub queued_at: Millis,
+    /// Rows by table. Those with none have no file.
+    pub rows: BTreeMap<Table, u64>,
+    /// Bytes of the table files as this writer made them; one that rebuilds them later may need more or fewer.
+    pub bytes: BTreeMap<Table, u64>,
+}
+
+impl Ledger {
+    pub(crate) fn rows_of(&self, table: Table) -> u64 {
+        self.rows.get(&table).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn key_value(&self) -> KeyValue {
+        let json = serde_json::to_string(self).expect("a ledger is always JSON");
+        KeyValue::new(LEDGER_KEY.to_owned(), json)
+    }
+
+    /// Reads the ledger from the bytes of an `outcomes` file.
+    pub(crate) fn read(file: &Bytes) -> Result<Ledger, String> {
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(file);
+        Ledger::of(&metadata.map_err(|e| format!("no Parquet file: {e}"))?)
+    }
+
+    pub(crate) fn of(metadata: &ParquetMetaData) -> Result<Ledger, String> {
+        let entries = metadata.file_metadata().key_value_metadata();
+        let entry = entries.into_iter().flatten().find(|kv| kv.key == LEDGER_KEY);
+        let json = entry.and_then(|kv| kv.value.as_deref()).ok_or("its footer has no ledger")?;
+        serde_json::from_str(json).map_err(|e| format!("its ledger can not be read: {e}"))
+    }
+}
+
+/// Which chain of chunks, and where the files of one chunk are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// Behind the table: `dt=…/hour=…/<name>.parquet`.
+    tail: String,
+}
+
+impl Names {
+    pub(crate) fn new(source: &str, epoch: u32, place: ChunkPlace) -> Names {
+        let at = jiff::Timestamp::from_millisecond(place.queued_at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let at = jiff::tz::Offset::UTC.to_datetime(at);
+        let epoch = if epoch == 0 { String::new() } else { format!("-e{epoch:05}") };
+        let tail = format!(
+            "dt={:04}-{:02}-{:02}/hour={:02}/{source}{epoch}-p{:05}-o{:020}.parquet",
+            at.year(),
+            at.month(),
+            at.day(),
+            at.hour(),
+            place.partition,
+            place.start
+        );
+        Names { tail }
+    }
+
+    pub(crate) fn of(ledger: &Ledger) -> Names {
+        let Ledger { partition, start, queued_at, .. } = *ledger;
+        Names::new(&ledger.source, ledger.epoch, ChunkPlace { partition, start, queued_at })
+    }
+
+    pub(crate) fn ledger(&self) -> String {
+        self.table(Table::Outcomes)
+    }
+
+    pub(crate) fn table(&self, table: Table) -> String {
+        format!("{table}/{}", self.tail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_designed() {
+        let place = ChunkPlace { partition: 12, start: 4711, queued_at: 1_795_375_676_000 };
+        let names = Names::new("main", 0, place);
+        let want = "outcomes/dt=2026-11-22/hour=19/main-p00012-o00000000000000004711.parquet";
+        assert_eq!(names.ledger(), want);
+        let again = Names::new("main", 2, place).table(Table::CheckIns);
+        assert_eq!(again, "check_ins/dt=2026-11-22/hour=19/main-e00002-p00012-o00000000000000004711.parquet");
+    }
+}

@@ -1,0 +1,57 @@
+//! A store in memory, for tests and simulations.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::{Create, Entry, Store, StoreError};
+
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<BTreeMap<String, Bytes>>);
+
+impl MemoryStore {
+    fn objects(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    fn create(&self, path: &str, bytes: Bytes) -> Result<Create, StoreError> {
+        let mut objects = self.objects();
+        if objects.contains_key(path) {
+            return Ok(Create::Exists);
+        }
+        objects.insert(path.to_owned(), bytes);
+        Ok(Create::Created)
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.objects().get(path).cloned())
+    }
+
+    fn read_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let objects = self.objects();
+        let found = objects.get(path).ok_or_else(|| StoreError::permanent(path, "there is none"))?;
+        let fits = range.start <= range.end && range.end <= found.len() as u64;
+        let range = fits.then(|| range.start as usize..range.end as usize);
+        Ok(found.slice(range.ok_or_else(|| StoreError::permanent(path, "range beyond its end"))?))
+    }
+
+    fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {
+        Ok(self.objects().get(path).map(|bytes| bytes.len() as u64))
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
+        let folder = format!("{folder}/");
+        let objects = self.objects();
+        let below = objects.iter().filter(|(path, _)| path.starts_with(&folder));
+        Ok(below.map(|(path, bytes)| Entry { path: path.clone(), size: bytes.len() as u64 }).collect())
+    }
+
+    fn delete(&self, path: &str) -> Result<(), StoreError> {
+        self.objects().remove(path);
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! Proof from the store alone: every offset has exactly one outcome, and everything that a ledger names is there.
+//!
+//! One chunk is looked at after the other, with a bit for each of its offsets, so memory does not grow with the store.
+
+mod chunk;
+mod file;
+mod report;
+
+pub use report::{Breach, BreachKind, Chain, Conserved, Report};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::ledger::{Ledger, Names};
+use crate::schema::Table;
+use crate::store::{Store, StoreError};
+use chunk::Proof;
+use file::TableFile;
+
+/// Hears how far the proof is.
+pub trait Progress {
+    fn chunk(&mut self, done: usize, of: usize);
+}
+
+/// For whoever does not want to hear.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn chunk(&mut self, _done: usize, _of: usize) {}
+}
+
+/// A ledger and its file.
+struct Chunk {
+    ledger: Ledger,
+    path: String,
+}
+
+/// Reads the whole store. It may be in use meanwhile: what was begun after the listing is left out.
+pub fn verify(store: &Arc<dyn Store>, progress: &mut dyn Progress) -> Result<Report, StoreError> {
+    let mut report = Report::default();
+    // Ledgers first: a table file can be younger than this list, and its ledger is asked for before it is called an orphan.
+    let mut chunks = read_ledgers(store, &mut report)?;
+    let mut files = table_files(store.as_ref())?;
+    chunks.sort_by(|a, b| chain_key(&a.ledger).cmp(&chain_key(&b.ledger)));
+    check_chains(&chunks, &mut report);
+    let of = chunks.len();
+    for (done, chunk) in chunks.iter().enumerate() {
+        let is_last = chunks.get(done + 1).is_none_or(|next| !same_chain(&chunk.ledger, &next.ledger));
+        for table in Table::DATA {
+            files.remove(&Names::of(&chunk.ledger).table(table));
+        }
+        Proof::new(store, chunk, is_last, &mut report).run()?;
+        progress.chunk(done + 1, of);
+    }
+    for path in files.into_keys() {
+        check_orphan(store.as_ref(), path, &mut report)?;
+    }
+    report.close();
+    Ok(report)
+}
+
+fn chain_key(l: &Ledger) -> (&str, u32, u32, u64, i64) {
+    (&l.source, l.epoch, l.partition, l.start, l.queued_at)
+}
+
+fn same_chain(a: &Ledger, b: &Ledger) -> bool {
+    (&a.source, a.epoch, a.partition) == (&b.source, b.epoch, b.partition)
+}
+
+fn read_ledgers(store: &Arc<dyn Store>, report: &mut Report) -> Result<Vec<Chunk>, StoreError> {
+    let mut chunks = Vec::new();
+    for entry in store.list(Table::Outcomes.name())? {
+        if !entry.path.ends_with(".parquet") {
+            continue;
+        }
+        let opened = TableFile::open(store, &entry.path)?;
+        let ledger = opened.and_then(|file| {
+            file.ok_or_else(|| "it is gone".to_owned()).and_then(|f| Ledger::of(f.metadata()))
+        });
+        match ledger {
+            Ok(ledger) => chunks.push(Chunk { ledger, path: entry.path }),
+            Err(what) => report.breach(BreachKind::UnreadableLedger, &entry.path, None, what),
+        }
+    }
+    Ok(chunks)
+}
+
+fn table_files(store: &dyn Store) -> Result<BTreeMap<String, u64>, StoreError> {
+    let mut files = BTreeMap::new();
+    for table in Table::DATA {
+        let entries = store.list(table.name())?.into_iter().filter(|e| e.path.ends_with(".parquet"));
+        files.extend(entries.map(|e| (e.path, e.size)));
+    }
+    Ok(files)
+}
+
+/// A table file without a ledger: rows that nobody vouches for, unless the ledger was written after we listed.
+fn check_orphan(store: &dyn Store, path: String, report: &mut Report) -> Result<(), StoreError> {
+    let tail = path.split_once('/').map_or("", |(_, tail)| tail);
+    if store.size(&format!("{}/{tail}", Table::Outcomes))?.is_none() {
+        report.breach(BreachKind::Orphan, &path, None, "there is no ledger of that name".into());
+    }
+    Ok(())
+}
+
+/// The chunks of a partition form one line: no gap, no overlap, no fork.
+fn check_chains(chunks: &[Chunk], report: &mut Report) {
+    for chain in chunks.chunk_by(|a, b| same_chain(&a.ledger, &b.ledger)) {
+        let (first, last) = (&chain[0].ledger, &chain[chain.len() - 1].ledger);
+        report.chains.push(Chain {
+            source: first.source.clone(),
+            epoch: first.epoch,
+            partition: first.partition,
+            start: first.start,
+            end: last.end,
+            chunks: chain.len() as u64,
+        });
+        for chunk in chain {
+            let (l, expected) = (&chunk.ledger, Names::of(&chunk.ledger).ledger());
+            if expected != chunk.path {
+                let what = format!("its ledger belongs to {expected}");
+                report.breach(BreachKind::Misplaced, &chunk.path, Some((l.partition, l.start)), what);
+            }
+        }
+        for pair in chain.windows(2) {
+            let (before, after) = (&pair[0].ledger, &pair[1].ledger);
+            let place = Some((after.partition, after.start));
+            let what = format!("{} ends at {}", pair[0].path, before.end);
+            match after.start.cmp(&before.end) {
+                _ if after.start == before.start => {
+                    let what = format!("{} begins there too", pair[0].path);
+                    report.breach(BreachKind::Fork, &pair[1].path, place, what);
+                }
+                std::cmp::Ordering::Less => report.breach(BreachKind::Overlap, &pair[1].path, place, what),
+                std::cmp::Ordering::Greater => report.breach(BreachKind::Gap, &pair[1].path, place, what),
+                std::cmp::Ordering::Equal => {}
+            }
+        }
+    }
+}

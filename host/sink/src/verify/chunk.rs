@@ -1,0 +1,307 @@
+//! The proof of one chunk.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::Int64Type;
+use host_event::{Category, Offset, Outcome};
+
+use super::file::TableFile;
+use super::report::{BreachKind, Report};
+use super::Chunk;
+use crate::ledger::Names;
+use crate::schema::Table;
+use crate::store::{Store, StoreError};
+
+/// Offsets of one chunk: a bit each is held in memory.
+const CHUNK_OFFSETS_MAX: u64 = 1 << 30;
+
+pub(super) struct Proof<'a> {
+    store: &'a Arc<dyn Store>,
+    chunk: &'a Chunk,
+    /// The youngest of its chain: a worker may be at it, or will be after a crash.
+    is_last: bool,
+    report: &'a mut Report,
+    /// Offsets that have an outcome.
+    settled: Bits,
+    /// Accepted items by the table that holds them, as the ledger counts them.
+    accepted: [(Table, u64); 5],
+}
+
+/// What a table said about offsets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeats {
+    Never,
+    /// A record may have several rows in this table.
+    Within,
+}
+
+impl<'a> Proof<'a> {
+    pub(super) fn new(
+        store: &'a Arc<dyn Store>,
+        chunk: &'a Chunk,
+        is_last: bool,
+        report: &'a mut Report,
+    ) -> Proof<'a> {
+        let tables = [Table::Events, Table::Spans, Table::Logs, Table::Sessions, Table::CheckIns];
+        let settled = Bits::new(0);
+        Proof { store, chunk, is_last, report, settled, accepted: tables.map(|t| (t, 0)) }
+    }
+
+    pub(super) fn run(mut self) -> Result<(), StoreError> {
+        let ledger = &self.chunk.ledger;
+        let length = ledger.end.saturating_sub(ledger.start);
+        self.report.chunks += 1;
+        if length == 0 || length > CHUNK_OFFSETS_MAX {
+            self.breach(BreachKind::UnreadableLedger, format!("its range ends at {}", ledger.end));
+            return Ok(());
+        }
+        self.report.offsets += length;
+        self.settled = Bits::new(length);
+        let quarantined = self.read_outcomes(length)?;
+        let mut is_complete = true;
+        for table in Table::DATA {
+            is_complete &= self.read_table(table, &quarantined)?;
+        }
+        if is_complete {
+            self.check_every_offset();
+        }
+        Ok(())
+    }
+
+    fn breach(&mut self, kind: BreachKind, what: String) {
+        self.breach_at(kind, Table::Outcomes, self.chunk.ledger.start, what);
+    }
+
+    fn breach_at(&mut self, kind: BreachKind, table: Table, offset: Offset, what: String) {
+        let path = match table {
+            Table::Outcomes => self.chunk.path.clone(),
+            other => Names::of(&self.chunk.ledger).table(other),
+        };
+        self.report.breach(kind, &path, Some((self.chunk.ledger.partition, offset)), what);
+    }
+
+    /// The ledger's own rows: outcomes by offset, and the sums for the conservation table. Gives the quarantined offsets.
+    fn read_outcomes(&mut self, length: u64) -> Result<Bits, StoreError> {
+        let (mut quarantined, mut ended) = (Bits::new(length), Bits::new(length));
+        let path = self.chunk.path.clone();
+        let file = match TableFile::open(self.store, &path)? {
+            Ok(Some(file)) => file,
+            Ok(None) | Err(_) => {
+                self.breach(BreachKind::UnreadableLedger, "it could be read, and now it can not".into());
+                return Ok(quarantined);
+            }
+        };
+        self.check_rows(Table::Outcomes, &file);
+        let columns = ["project_id", "event_id", "category", "outcome", "reason", "quantity", "offset"];
+        let read = file.for_each(&columns, |batch| {
+            for row in outcome_rows(batch)? {
+                self.report.count(row.project_id, row.category, row.outcome, row.reason, row.quantity);
+                let Some(offset) = row.offset else {
+                    self.count_accepted(row.category, row.quantity);
+                    continue;
+                };
+                let repeats = if row.is_item { Repeats::Never } else { Repeats::Within };
+                self.settle(Table::Outcomes, offset, repeats, &mut ended);
+                if row.outcome == Outcome::Quarantined.as_str() && row.is_item {
+                    quarantined.set(offset.wrapping_sub(self.chunk.ledger.start));
+                }
+            }
+            Ok(())
+        })?;
+        if let Err(what) = read {
+            self.breach(BreachKind::Unreadable, what);
+        }
+        Ok(quarantined)
+    }
+
+    fn count_accepted(&mut self, category: &str, quantity: u64) {
+        let table = match Category::from_name(category) {
+            Category::Error => Table::Events,
+            Category::Transaction | Category::Span => Table::Spans,
+            Category::Log => Table::Logs,
+            Category::Session => Table::Sessions,
+            Category::CheckIn => Table::CheckIns,
+            _ => return self.breach(BreachKind::Conservation, format!("{category} has no table")),
+        };
+        if let Some((_, count)) = self.accepted.iter_mut().find(|(t, _)| *t == table) {
+            *count += quantity;
+        }
+    }
+
+    /// Says whether the table is as the ledger says, so that its offsets could be counted.
+    fn read_table(&mut self, table: Table, quarantined: &Bits) -> Result<bool, StoreError> {
+        let ledger = &self.chunk.ledger;
+        let (path, rows) = (Names::of(ledger).table(table), ledger.rows_of(table));
+        let file = match TableFile::open(self.store, &path)? {
+            Ok(Some(file)) => file,
+            Ok(None) if rows == 0 => return Ok(true),
+            Ok(None) => {
+                let kind = if self.is_last { BreachKind::Unfinished } else { BreachKind::MissingTable };
+                self.breach_at(kind, table, ledger.start, format!("the ledger says {rows} rows"));
+                return Ok(false);
+            }
+            Err(what) => {
+                self.breach_at(BreachKind::Unreadable, table, ledger.start, what);
+                return Ok(false);
+            }
+        };
+        self.check_rows(table, &file);
+        self.read_offsets(table, &file, quarantined)
+    }
+
+    fn check_rows(&mut self, table: Table, file: &TableFile) {
+        let (said, found) = (self.chunk.ledger.rows_of(table), file.rows());
+        self.report.files += 1;
+        self.report.bytes += file.size();
+        *self.report.rows.entry(table).or_default() += found;
+        if said != found {
+            let what = format!("the ledger says {said} rows and there are {found}");
+            self.breach_at(BreachKind::RowCount, table, self.chunk.ledger.start, what);
+        }
+    }
+
+    fn read_offsets(
+        &mut self,
+        table: Table,
+        file: &TableFile,
+        quarantined: &Bits,
+    ) -> Result<bool, StoreError> {
+        let length = self.chunk.ledger.end - self.chunk.ledger.start;
+        let repeats = match table {
+            Table::Groups => return Ok(true),
+            Table::Spans => Repeats::Within,
+            _ => Repeats::Never,
+        };
+        let mut own = Bits::new(length);
+        let read = file.for_each(&["offset"], |batch| {
+            let offsets = batch.column(0).as_primitive_opt::<Int64Type>().ok_or("`offset` is no int64")?;
+            for offset in offsets.values().iter().map(|o| *o as u64) {
+                match table {
+                    Table::Quarantine => self.set_own(table, offset, &mut own),
+                    _ => self.settle(table, offset, repeats, &mut own),
+                }
+            }
+            Ok(())
+        })?;
+        if let Err(what) = read {
+            self.breach_at(BreachKind::Unreadable, table, self.chunk.ledger.start, what);
+            return Ok(false);
+        }
+        self.check_counts(table, &own, quarantined);
+        Ok(true)
+    }
+
+    /// Quarantined items have their outcome in the ledger; here it is only noted that they are kept, each once.
+    fn set_own(&mut self, table: Table, offset: Offset, own: &mut Bits) {
+        if own.set(offset.wrapping_sub(self.chunk.ledger.start)) != Some(false) {
+            self.breach_at(BreachKind::Duplicate, table, offset, "twice, or outside of the chunk".into());
+        }
+    }
+
+    fn settle(&mut self, table: Table, offset: Offset, repeats: Repeats, own: &mut Bits) {
+        let place = offset.wrapping_sub(self.chunk.ledger.start);
+        let is_repeated = match own.set(place) {
+            None => {
+                let what = "the offset lies outside of the chunk".into();
+                return self.breach_at(BreachKind::OutOfRange, table, offset, what);
+            }
+            Some(before) => before,
+        };
+        if is_repeated && repeats == Repeats::Within {
+            return;
+        }
+        if self.settled.set(place) == Some(true) {
+            let what = "the offset has more than one outcome".into();
+            self.breach_at(BreachKind::Duplicate, table, offset, what);
+        }
+    }
+
+    fn check_counts(&mut self, table: Table, own: &Bits, quarantined: &Bits) {
+        let start = self.chunk.ledger.start;
+        if table == Table::Quarantine && own != quarantined {
+            let what = "its offsets are not those that the ledger calls quarantined".into();
+            return self.breach_at(BreachKind::Conservation, table, start, what);
+        }
+        let Some((_, said)) = self.accepted.iter().find(|(t, _)| *t == table) else { return };
+        let (said, found) = (*said, own.count());
+        if said != found {
+            let what = format!("the ledger counts {said} accepted items and there are {found}");
+            self.breach_at(BreachKind::Conservation, table, start, what);
+        }
+    }
+
+    fn check_every_offset(&mut self) {
+        let start = self.chunk.ledger.start;
+        let Some(first) = self.settled.first_unset() else { return };
+        let missing = self.settled.length - self.settled.count();
+        let what = format!("{missing} offsets have no outcome, this is the first");
+        self.breach_at(BreachKind::NoOutcome, Table::Outcomes, start + first, what);
+    }
+}
+
+struct OutcomeRow<'a> {
+    project_id: i64,
+    is_item: bool,
+    category: &'a str,
+    outcome: &'a str,
+    reason: &'a str,
+    quantity: u64,
+    offset: Option<Offset>,
+}
+
+fn outcome_rows(batch: &RecordBatch) -> Result<impl Iterator<Item = OutcomeRow<'_>>, String> {
+    let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("no column {name}"));
+    let text = |name: &str| -> Result<&StringArray, String> {
+        column(name)?.as_string_opt().ok_or_else(|| format!("{name} is no text"))
+    };
+    let int = |name: &str| {
+        column(name)?.as_primitive_opt::<Int64Type>().ok_or_else(|| format!("{name} is no int64"))
+    };
+    let (projects, quantities, offsets) = (int("project_id")?, int("quantity")?, int("offset")?);
+    let (ids, categories) = (column("event_id")?, text("category")?);
+    let (outcomes, reasons) = (text("outcome")?, text("reason")?);
+    Ok((0..batch.num_rows()).map(move |row| OutcomeRow {
+        project_id: projects.value(row),
+        is_item: ids.is_valid(row),
+        category: categories.value(row),
+        outcome: outcomes.value(row),
+        reason: if reasons.is_valid(row) { reasons.value(row) } else { "" },
+        quantity: quantities.value(row).max(0) as u64,
+        offset: offsets.is_valid(row).then(|| offsets.value(row) as u64),
+    }))
+}
+
+/// A bit per offset of a chunk.
+#[derive(PartialEq, Eq)]
+struct Bits {
+    words: Vec<u64>,
+    length: u64,
+}
+
+impl Bits {
+    fn new(length: u64) -> Bits {
+        Bits { words: vec![0; length.div_ceil(64) as usize], length }
+    }
+
+    /// Sets a bit and says what it was; `None` outside of the range.
+    fn set(&mut self, place: u64) -> Option<bool> {
+        if place >= self.length {
+            return None;
+        }
+        let (word, bit) = (&mut self.words[(place / 64) as usize], 1 << (place % 64));
+        let before = *word & bit != 0;
+        *word |= bit;
+        Some(before)
+    }
+
+    fn count(&self) -> u64 {
+        self.words.iter().map(|w| u64::from(w.count_ones())).sum()
+    }
+
+    fn first_unset(&self) -> Option<u64> {
+        let word = self.words.iter().position(|w| *w != u64::MAX)?;
+        let place = word as u64 * 64 + u64::from(self.words[word].trailing_ones());
+        (place < self.length).then_some(place)
+    }
+}

@@ -1,0 +1,150 @@
+//! A Parquet file in the store, of which only the columns that are asked for are fetched.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use bytes::{Buf, Bytes};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::{ChunkReader, Length};
+
+use crate::store::{Store, StoreError};
+
+/// Bytes fetched at once where the length of what is needed is not known.
+const READ_AHEAD_BYTES: u64 = 64 << 10;
+const BATCH_ROWS_MAX: usize = 8192;
+
+pub(super) struct TableFile {
+    reader: Object,
+    metadata: ArrowReaderMetadata,
+}
+
+impl TableFile {
+    /// `Ok(None)` where there is no such file; the inner `Err` says why it is no Parquet file.
+    #[expect(clippy::type_complexity, reason = "the store failing, the file missing and the file being bad are three things")]
+    pub(super) fn open(
+        store: &Arc<dyn Store>,
+        path: &str,
+    ) -> Result<Result<Option<TableFile>, String>, StoreError> {
+        let Some(size) = store.size(path)? else { return Ok(Ok(None)) };
+        let reader = Object { store: Arc::clone(store), path: path.into(), size };
+        match ArrowReaderMetadata::load(&reader, ArrowReaderOptions::new()) {
+            Ok(metadata) => Ok(Ok(Some(TableFile { reader, metadata }))),
+            Err(e) => store_failed(e).map(|e| Err(format!("no Parquet file: {e}"))),
+        }
+    }
+
+    pub(super) fn metadata(&self) -> &ParquetMetaData {
+        self.metadata.metadata()
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.metadata().file_metadata().num_rows().max(0) as u64
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.reader.size
+    }
+
+    /// Hands over those columns, batch by batch.
+    pub(super) fn for_each(
+        &self,
+        columns: &[&str],
+        mut take: impl FnMut(&RecordBatch) -> Result<(), String>,
+    ) -> Result<Result<(), String>, StoreError> {
+        let mask = ProjectionMask::columns(self.metadata.parquet_schema(), columns.iter().copied());
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(self.reader.clone(), self.metadata.clone());
+        let reader = match builder.with_projection(mask).with_batch_size(BATCH_ROWS_MAX).build() {
+            Ok(reader) => reader,
+            Err(e) => return store_failed(e).map(|e| Err(e.to_string())),
+        };
+        for batch in reader {
+            match batch {
+                Ok(batch) => {
+                    if let Err(what) = take(&batch) {
+                        return Ok(Err(what));
+                    }
+                }
+                Err(arrow::error::ArrowError::ExternalError(e)) => match e.downcast::<StoreError>() {
+                    Ok(e) => return Err(*e),
+                    Err(e) => return Ok(Err(e.to_string())),
+                },
+                Err(e) => return Ok(Err(e.to_string())),
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// Takes a failure of the store out of an error of the reader.
+fn store_failed(error: ParquetError) -> Result<ParquetError, StoreError> {
+    match error {
+        ParquetError::External(inner) => match inner.downcast::<StoreError>() {
+            Ok(e) => Err(*e),
+            Err(inner) => Ok(ParquetError::External(inner)),
+        },
+        other => Ok(other),
+    }
+}
+
+#[derive(Clone)]
+struct Object {
+    store: Arc<dyn Store>,
+    path: Arc<str>,
+    size: u64,
+}
+
+impl Object {
+    fn fetch(&self, start: u64, length: u64) -> Result<Bytes, StoreError> {
+        let end = start.saturating_add(length).min(self.size);
+        if start >= end {
+            return Ok(Bytes::new());
+        }
+        self.store.read_range(&self.path, start..end)
+    }
+}
+
+impl Length for Object {
+    fn len(&self) -> u64 {
+        self.size
+    }
+}
+
+impl ChunkReader for Object {
+    type T = Ahead;
+
+    fn get_read(&self, start: u64) -> Result<Ahead, ParquetError> {
+        Ok(Ahead { object: self.clone(), at: start, buffer: Bytes::new() })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let bytes = self.fetch(start, length as u64).map_err(|e| ParquetError::External(Box::new(e)))?;
+        if bytes.len() < length {
+            return Err(ParquetError::EOF(format!("{} ends within a page", self.path)));
+        }
+        Ok(bytes)
+    }
+}
+
+/// Reads on from a place, a block at a time.
+struct Ahead {
+    object: Object,
+    at: u64,
+    buffer: Bytes,
+}
+
+impl Read for Ahead {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.buffer.is_empty() {
+            self.buffer = self.object.fetch(self.at, READ_AHEAD_BYTES).map_err(io::Error::other)?;
+            self.at += self.buffer.len() as u64;
+        }
+        let count = out.len().min(self.buffer.len());
+        self.buffer.copy_to_slice(&mut out[..count]);
+        Ok(count)
+    }
+}

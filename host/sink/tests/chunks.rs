@@ -1,0 +1,358 @@
+//! Chunks written through the port, read back with Arrow, and proven by `verify`.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use bytes::Bytes;
+use host_event::{Category, Doc, EventId, Meta, Outcome, OutcomeCount};
+use host_group::{Group, GroupId, headline};
+use host_pipeline::{Accepted, ChunkPlace, Closed, End, Found, Settled, Sink, SinkError};
+use host_sink::store::{MemoryStore, OpenedStore, Store};
+use host_sink::{BreachKind, ParquetSink, Report, Silent, SinkConfig, Table, verify};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+const RECEIVED_AT: i64 = 1_795_375_676_123;
+const PLACE: ChunkPlace = ChunkPlace { partition: 3, start: 100, queued_at: RECEIVED_AT };
+
+const EVENT: &str = include_str!("data/event.json");
+const TRANSACTION: &str = include_str!("data/transaction.json");
+const SPAN: &str = include_str!("data/span.json");
+const LOG: &str = include_str!("data/log.json");
+const SESSION: &str = r#"{"sid":"7c7b6585-f901-4351-bf8d-02711b721929","did":"u1","init":true,"started":"2026-11-22T19:27:00Z",
+    "timestamp":"2026-11-22T19:27:30Z","duration":30.5,"status":"exited","errors":2,"attrs":{"release":"app@1","environment":"prod"}}"#;
+const AGGREGATES: &str = r#"{"aggregates":[{"started":"2026-11-22T19:26:00Z","exited":3,"crashed":1},{"started":"2026-11-22T19:27:00Z","exited":4}],
+    "attrs":{"release":"app@1"}}"#;
+const CHECK_IN: &str = r#"{"check_in_id":"83a7c03ed0a04e1b97e2e3b18d38f244","monitor_slug":"nightly","status":"ok","duration":12.5}"#;
+
+fn sink(store: &Arc<dyn Store>, nonce: u128) -> ParquetSink {
+    ParquetSink::with_store(Arc::clone(store), "memory", SinkConfig::new("main"), nonce).unwrap()
+}
+
+fn memory() -> Arc<dyn Store> {
+    Arc::new(MemoryStore::default())
+}
+
+fn meta(project_id: u64, id: u128) -> Meta {
+    Meta {
+        project_id,
+        received_at: RECEIVED_AT,
+        event_id: EventId(id),
+        environment: "of-key".into(),
+        sdk: "sentry.test/1.2".into(),
+        client_ip: "203.0.113.9".into(),
+        ..Meta::default()
+    }
+}
+
+fn accepted(offset: u64, project_id: u64, category: Category, json: &str) -> Settled {
+    let doc = Doc::parse(json.to_owned()).unwrap();
+    let fingerprints =
+        vec![("app".to_owned(), format!("hash of {project_id}")), ("system".to_owned(), "ff".into())];
+    let group = (category == Category::Error).then(|| Group {
+        id: GroupId::of(project_id, &fingerprints[0].1),
+        fingerprints,
+        headline: headline(&doc),
+    });
+    let accepted = Accepted { category, doc, client_sample_rate: 0.5, server_sample_rate: 0.25, group };
+    let meta = meta(project_id, u128::from(offset));
+    Settled { offset, queued_at: RECEIVED_AT, meta, end: End::Accepted(Box::new(accepted)) }
+}
+
+fn ended(offset: u64, end: End) -> Settled {
+    Settled { offset, queued_at: RECEIVED_AT, meta: meta(1, u128::from(offset)), end }
+}
+
+fn count(category: Category, outcome: Outcome, reason: &'static str, quantity: u64) -> OutcomeCount {
+    OutcomeCount { category, outcome, reason: reason.into(), quantity }
+}
+
+/// One record of every kind, from offset 100.
+fn every_kind() -> Vec<Settled> {
+    let dropped = End::Dropped {
+        category: Category::Error,
+        outcome: Outcome::Filtered,
+        reason: "web-crawlers".into(),
+        stage: "filters".into(),
+    };
+    let quarantined = End::Quarantined {
+        category: Category::Error,
+        stage: "scrub".into(),
+        reason: "trap",
+        detail: "unreachable".into(),
+        payload: Bytes::from_static(b"{\"secret\":1}"),
+    };
+    let counts = vec![
+        count(Category::Log, Outcome::RateLimited, "quota", 7),
+        count(Category::Error, Outcome::ClientDiscard, "sample_rate", 3),
+    ];
+    vec![
+        accepted(100, 2, Category::Error, EVENT),
+        accepted(101, 1, Category::Transaction, TRANSACTION),
+        accepted(102, 1, Category::Span, SPAN),
+        accepted(103, 1, Category::Log, LOG),
+        accepted(104, 1, Category::Session, SESSION),
+        accepted(105, 1, Category::Session, AGGREGATES),
+        accepted(106, 1, Category::CheckIn, CHECK_IN),
+        ended(107, dropped),
+        ended(108, quarantined),
+        ended(109, End::Ended(counts)),
+        accepted(110, 1, Category::Error, r#"{"level":7,"user":[],"exception":3,"tags":9,"timestamp":"never"}"#),
+        accepted(111, 1, Category::Error, r#"{"logentry":{"message":"later"},"timestamp":"2026-11-22T19:30:00Z"}"#),
+        accepted(112, 1, Category::Error, r#"{"message":"earlier","timestamp":"2026-11-22T19:20:00Z"}"#),
+    ]
+}
+
+fn write(sink: &ParquetSink, place: ChunkPlace, records: Vec<Settled>) -> Result<Closed, SinkError> {
+    let end = place.start + records.len() as u64;
+    let mut chunk = sink.begin(place, 9);
+    records.into_iter().for_each(|record| chunk.push(record));
+    chunk.close(end)
+}
+
+fn name(table: Table, start: u64) -> String {
+    format!("{table}/dt=2026-11-22/hour=19/main-p00003-o{start:020}.parquet")
+}
+
+fn rows(store: &Arc<dyn Store>, table: Table) -> RecordBatch {
+    let bytes = store.read(&name(table, 100)).unwrap().unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
+    let batches: Vec<_> = reader.map(Result::unwrap).collect();
+    arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap()
+}
+
+/// All rows as `column=value` lines, nulls left out.
+fn show(batch: &RecordBatch, without: &[&str]) -> String {
+    let options = FormatOptions::default();
+    let mut out = String::new();
+    for row in 0..batch.num_rows() {
+        for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+            if without.contains(&field.name().as_str()) || column.is_null(row) {
+                continue;
+            }
+            let text = match column.as_primitive_opt::<TimestampMicrosecondType>() {
+                Some(times) => times.value(row).to_string(),
+                None => ArrayFormatter::try_new(column, &options).unwrap().value(row).to_string(),
+            };
+            out += &format!("{}={text}\n", field.name());
+        }
+        out += "\n";
+    }
+    out
+}
+
+/// Compares with a file of golden rows; `UPDATE_EXPECT=1` writes it.
+fn expect(file: &str, found: &str) {
+    let path = format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, found).unwrap();
+    }
+    assert_eq!(found, std::fs::read_to_string(&path).unwrap_or_default(), "{file}");
+}
+
+fn proof(store: &Arc<dyn Store>) -> Report {
+    verify(store, &mut Silent).unwrap()
+}
+
+#[test]
+fn every_record_is_found_in_its_table() {
+    let store = memory();
+    assert_eq!(write(&sink(&store, 1), PLACE, every_kind()).unwrap(), Closed::Done);
+    for table in Table::ALL {
+        expect(&format!("{table}.rows"), &show(&rows(&store, table), &["payload"]));
+    }
+    let payloads = rows(&store, Table::Events);
+    let payloads = payloads.column_by_name("payload").unwrap().as_string::<i32>();
+    assert!(payloads.iter().any(|p| p == Some(EVENT)), "the payload is the event, byte by byte");
+    expect("report.txt", &proof(&store).render().lines().map(without_bytes).collect::<String>());
+}
+
+/// The number of bytes depends on the version of the compressor.
+fn without_bytes(line: &str) -> String {
+    let line = line.rsplit_once(", ").filter(|(_, rest)| rest.ends_with(" bytes")).map_or(line, |(l, _)| l);
+    format!("{line}\n")
+}
+
+#[test]
+fn rows_are_sorted_and_nothing_of_the_host_leaks() {
+    let store = memory();
+    write(&sink(&store, 1), PLACE, every_kind()).unwrap();
+    let events = rows(&store, Table::Events);
+    let projects = events.column_by_name("project_id").unwrap().as_primitive::<Int64Type>();
+    let times = events.column_by_name("timestamp").unwrap().as_primitive::<TimestampMicrosecondType>();
+    let groups = events.column_by_name("group_id").unwrap().as_string::<i32>();
+    let keys: Vec<_> =
+        (0..events.num_rows()).map(|r| (projects.value(r), groups.value(r), times.value(r))).collect();
+    assert!(keys.is_sorted(), "{keys:?}");
+    for table in [Table::Events, Table::Spans, Table::Logs] {
+        assert!(!show(&rows(&store, table), &[]).contains("203.0.113.9"), "the client's address was not scrubbed");
+    }
+    let weights = events.column_by_name("sample_rate").unwrap().as_primitive::<Float64Type>();
+    assert!(weights.values().iter().all(|w| *w == 0.125));
+}
+
+#[test]
+fn the_ledger_decides_who_was_first() {
+    let store = memory();
+    let (mine, other) = (sink(&store, 1), sink(&store, 2));
+    assert_eq!(mine.find(PLACE).unwrap(), None);
+    assert_eq!(write(&mine, PLACE, every_kind()).unwrap(), Closed::Done);
+    let found = Found { end: 113, generation: 9, complete: true };
+    assert_eq!(other.find(PLACE).unwrap(), Some(found.clone()));
+    let shorter = every_kind().into_iter().take(5).collect();
+    assert_eq!(write(&other, PLACE, shorter).unwrap(), Closed::Lost(found.clone()));
+    // The same process, another attempt: its answer was lost, and it would now end elsewhere.
+    let shorter = every_kind().into_iter().take(5).collect();
+    assert_eq!(write(&mine, PLACE, shorter).unwrap(), Closed::Lost(found));
+    assert!(proof(&store).is_sound());
+}
+
+#[test]
+fn missing_tables_are_rebuilt_and_only_the_same_ones() {
+    let store = memory();
+    let sink = sink(&store, 1);
+    write(&sink, PLACE, every_kind()).unwrap();
+    let (events, logs) = (name(Table::Events, 100), name(Table::Logs, 100));
+    let before = store.read(&events).unwrap();
+    store.delete(&events).unwrap();
+    store.delete(&logs).unwrap();
+    assert_eq!(sink.find(PLACE).unwrap(), Some(Found { end: 113, generation: 9, complete: false }));
+    let kinds: Vec<_> = proof(&store).breaches.iter().map(|b| b.kind).collect();
+    assert_eq!(kinds, [BreachKind::Unfinished, BreachKind::Unfinished]);
+
+    let rebuild = |records: Vec<Settled>, end| {
+        let mut chunk = sink.begin(PLACE, 9);
+        records.into_iter().for_each(|record| chunk.push(record));
+        chunk.rebuild(end)
+    };
+    let mut wrong = every_kind();
+    wrong[3] = accepted(103, 1, Category::Error, EVENT);
+    let error = rebuild(wrong, 113).unwrap_err();
+    assert!(matches!(&error, SinkError::Fatal { what, .. } if what.contains("rows of events")), "{error}");
+    let error = rebuild(every_kind().into_iter().take(5).collect(), 105).unwrap_err();
+    assert!(matches!(&error, SinkError::Fatal { what, .. } if what.contains("ends at 113")), "{error}");
+
+    rebuild(every_kind(), 113).unwrap();
+    assert_eq!(store.read(&events).unwrap(), before, "rebuilding gives the same bytes");
+    assert!(proof(&store).is_sound());
+}
+
+#[test]
+fn gaps_are_refused() {
+    let sink = sink(&memory(), 1);
+    let mut records = every_kind();
+    records.remove(4);
+    let error = write(&sink, PLACE, records).unwrap_err();
+    assert!(matches!(&error, SinkError::Fatal { what, .. } if what.contains("offset 104")), "{error}");
+    let error = sink.begin(PLACE, 9).close(100).unwrap_err();
+    assert!(matches!(error, SinkError::Fatal { .. }), "an empty range is no chunk");
+}
+
+/// A store with two chunks, and what happens to it.
+fn broken(harm: impl Fn(&Arc<dyn Store>)) -> Report {
+    let store = memory();
+    let sink = sink(&store, 1);
+    write(&sink, PLACE, every_kind()).unwrap();
+    let next = (113..116).map(|o| accepted(o, 1, Category::Error, EVENT)).collect();
+    write(&sink, ChunkPlace { start: 113, ..PLACE }, next).unwrap();
+    assert!(proof(&store).is_sound());
+    harm(&store);
+    proof(&store)
+}
+
+fn kinds(report: &Report) -> Vec<BreachKind> {
+    report.breaches.iter().map(|b| b.kind).collect()
+}
+
+fn move_to(store: &Arc<dyn Store>, from: &str, to: &str) {
+    let bytes = store.read(from).unwrap().unwrap();
+    store.delete(from).unwrap();
+    store.delete(to).unwrap();
+    store.create(to, bytes).unwrap();
+}
+
+#[test]
+fn verify_finds_what_is_wrong() {
+    use BreachKind::*;
+    let elsewhere = name(Table::Logs, 500);
+    let cases: Vec<(&str, Box<dyn Fn(&Arc<dyn Store>)>, Vec<BreachKind>)> = vec![
+        ("a table is gone", Box::new(|s| s.delete(&name(Table::Spans, 100)).unwrap()), vec![MissingTable]),
+        ("the last table is gone", Box::new(|s| s.delete(&name(Table::Events, 113)).unwrap()), vec![Unfinished]),
+        (
+            "a ledger is gone",
+            Box::new(|s| s.delete(&name(Table::Outcomes, 113)).unwrap()),
+            vec![Orphan, Orphan],
+        ),
+        (
+            "a file too many",
+            Box::new(move |s| {
+                let bytes = s.read(&name(Table::Logs, 100)).unwrap().unwrap();
+                s.create(&elsewhere, bytes).unwrap();
+            }),
+            vec![Orphan],
+        ),
+        (
+            "the events of another chunk",
+            Box::new(|s| move_to(s, &name(Table::Events, 113), &name(Table::Events, 100))),
+            vec![RowCount, OutOfRange, OutOfRange, OutOfRange, Conservation, NoOutcome, Unfinished],
+        ),
+        (
+            "a ledger at another place",
+            Box::new(|s| move_to(s, &name(Table::Outcomes, 113), &name(Table::Outcomes, 120))),
+            vec![Misplaced],
+        ),
+        (
+            "a torn file",
+            Box::new(|s| {
+                let path = name(Table::Events, 100);
+                let bytes = s.read(&path).unwrap().unwrap();
+                s.delete(&path).unwrap();
+                s.create(&path, bytes.slice(..bytes.len() / 2)).unwrap();
+            }),
+            vec![Unreadable],
+        ),
+        (
+            "a ledger that is none",
+            Box::new(|s| {
+                s.create("outcomes/dt=2026-11-22/hour=19/x.parquet", Bytes::from_static(b"PAR1")).map(|_| ()).unwrap();
+            }),
+            vec![UnreadableLedger],
+        ),
+    ];
+    for (what, harm, want) in cases {
+        let report = broken(harm);
+        assert_eq!(kinds(&report), want, "{what}: {}", report.render());
+    }
+}
+
+#[test]
+fn verify_finds_gaps_overlaps_and_forks() {
+    use BreachKind::*;
+    let errors = |start: u64, end: u64| (start..end).map(|o| accepted(o, 1, Category::Error, EVENT)).collect();
+    for (start, queued_at, want) in
+        [(115, RECEIVED_AT, Gap), (112, RECEIVED_AT, Overlap), (100, RECEIVED_AT + 3_600_000, Fork)]
+    {
+        let store = memory();
+        let sink = sink(&store, 1);
+        write(&sink, PLACE, every_kind()).unwrap();
+        write(&sink, ChunkPlace { start, queued_at, ..PLACE }, errors(start, start + 3)).unwrap();
+        let report = proof(&store);
+        assert_eq!(kinds(&report), [want], "{}", report.render());
+        assert_eq!((report.breaches[0].partition, report.breaches[0].offset), (Some(3), Some(start)));
+    }
+}
+
+#[test]
+fn a_local_folder_keeps_it_all() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let url = folder.path().to_str().unwrap();
+    let sink = ParquetSink::open(url, SinkConfig::new("main"), 7, runtime.handle().clone()).unwrap();
+    assert_eq!(write(&sink, PLACE, every_kind()).unwrap(), Closed::Done);
+    let again: Arc<dyn Store> = Arc::new(OpenedStore::open(url, runtime.handle().clone()).unwrap());
+    let report = proof(&again);
+    assert!(report.is_sound(), "{}", report.render());
+    assert_eq!((report.chunks, report.offsets, report.files), (1, 13, 8));
+    assert!(again.size("control/schema/0001/events.parquet").unwrap().is_some());
+}
