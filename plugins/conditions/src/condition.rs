@@ -61,6 +61,11 @@ impl Condition {
         Ok(Condition { test, beyond_trace })
     }
 
+    /// The condition that always holds, for rules without one.
+    pub fn always() -> Condition {
+        Condition { test: Test::And(Vec::new()), beyond_trace: None }
+    }
+
     /// Whether it holds for an event. A field that is missing equals nothing but null, and compares to nothing.
     pub fn matches(&self, event: &Event<'_>) -> bool {
         self.test.holds(&event.as_item())

@@ -30,6 +30,10 @@ const ALIASES: &[(&str, &[&str])] = &[
         "message",
         &["logentry.formatted", "logentry.message", "message.formatted", "message.message", "message"],
     ),
+    // Spans and logs of the newer clients have these as attributes.
+    ("transaction", &["transaction", "attributes.'sentry.segment.name'.value"]),
+    ("release", &["release", "attributes.'sentry.release'.value"]),
+    ("environment", &["environment", "attributes.'sentry.environment'.value"]),
     ("transaction.source", &["transaction_info.source"]),
     ("user.segment", &["user.segment", "user.data.segment"]),
     ("user.name", &["user.name", "user.username"]),

@@ -159,6 +159,27 @@ fn errors_name_the_place() {
 }
 
 #[test]
+fn spans_have_attributes() {
+    let span = r#"{"name":"GET /","start_timestamp":1.0,"end_timestamp":1.25,
+        "attributes":{"sentry.release":{"value":"2.0"},"sentry.segment.name":{"value":"/x"},"http.status":{"value":500}}}"#;
+    for (name, value) in [
+        ("event.release", json!("2.0")),
+        ("event.transaction", json!("/x")),
+        ("span.name", json!("GET /")),
+        ("span.duration", json!(250)),
+        ("span.attributes.http.status", json!(500)),
+    ] {
+        let condition = json!({"op": "eq", "name": name, "value": value});
+        let input = Input { category: "span", ..Input::from(span) };
+        assert_eq!(
+            filter::<Holds>(&condition.to_string(), &[input]).unwrap(),
+            [Verdict::drop("holds")],
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn conditions_on_the_trace_alone() {
     let beyond = |json| Condition::compile(&json).unwrap().beyond_trace().map(str::to_owned);
     let trace = json!({"op": "eq", "name": "trace.release", "value": "1"});
