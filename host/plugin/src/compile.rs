@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::limits::COMPONENT_BYTES_MAX;
 use crate::runtime::{chain, engine};
@@ -105,7 +105,9 @@ fn compile_child() -> Result<(), String> {
     output.write_all(&code).and_then(|()| output.flush()).map_err(|e| format!("writing the code: {e}"))
 }
 
+/// An operator may have set less already.
 fn limit(resource: Resource, maximum: u64) -> Result<(), String> {
+    let maximum = getrlimit(resource).maximum.map_or(maximum, |already| already.min(maximum));
     let limits = Rlimit { current: Some(maximum), maximum: Some(maximum) };
     setrlimit(resource, limits).map_err(|e| format!("limiting {resource:?}: {e}"))
 }

@@ -1,4 +1,6 @@
 //! Plugins as components, well-behaved and not.
 
 mod answers;
+mod cache;
+mod mischief;
 mod support;

@@ -1,0 +1,78 @@
+//! A first-party plugin becomes a component, and a component says what it is.
+
+use std::path::Path;
+
+use host_kit::{About, KitError, build_rust, encode, encode_as, inspect};
+use host_pipeline::StageKind;
+
+fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+#[test]
+fn builds_a_plugin_that_imports_nothing_but_tamis() {
+    let out = tempfile::tempdir().unwrap();
+    let built = build_rust(&repository().join("plugins/inbound-filters"), out.path()).unwrap();
+    assert_eq!(built.path, out.path().join("inbound-filters.wasm"));
+    let bytes = std::fs::read(&built.path).unwrap();
+    assert_eq!(bytes.len(), built.bytes);
+    assert!(bytes.len() < 1 << 20, "{} bytes", bytes.len());
+    let found = inspect(&bytes).unwrap();
+    assert_eq!((found.kind, found.wasi, found.problem), (Some(StageKind::Filter), false, None));
+    assert!(found.imports.iter().all(|name| name.starts_with("tamis:plugin/")), "{:?}", found.imports);
+    assert_eq!(found.exports, ["tamis:plugin/filtering@0.1.0"]);
+    let About { name, version, .. } = found.about.unwrap();
+    assert_eq!((name.as_str(), version.as_str()), ("inbound-filters", env!("CARGO_PKG_VERSION")));
+    let leftover = std::fs::read_dir(out.path()).unwrap().count();
+    assert_eq!(leftover, 1);
+}
+
+#[test]
+fn says_what_is_no_plugin() {
+    let table = [
+        ("host/event", "package host-event makes no WebAssembly"),
+        (".", "is of no package"),
+        ("host", "there is no crate in"),
+    ];
+    let out = tempfile::tempdir().unwrap();
+    for (dir, want) in table {
+        let error = build_rust(&repository().join(dir), out.path()).unwrap_err().to_string();
+        assert!(error.contains(want), "{error}");
+    }
+}
+
+/// Guests in WAT: what each imports, and what encoding it gives.
+#[test]
+fn encodes_with_the_closed_adapter() {
+    let module = |imports: &str, start: &str| {
+        let text = format!(
+            r#"(module {imports} (memory (export "memory") 1) {start}
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
+            (func (export "tamis:plugin/filtering@0.1.0#init") (param i32 i32) (result i32) (i32.const 0))
+            (func (export "tamis:plugin/filtering@0.1.0#filter") (result i32) (i32.const 0)))"#
+        );
+        wat::parse_str(text).unwrap()
+    };
+    let imports = |bytes: &[u8]| inspect(bytes).unwrap().imports;
+    let plain = module("", "");
+    assert_eq!(imports(&encode_as(StageKind::Filter, &plain).unwrap()), [] as [&str; 0]);
+    let printing = r#"(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "clock_time_get" (func (param i32 i64 i32) (result i32)))"#;
+    let printing = encode_as(StageKind::Filter, &module(printing, "")).unwrap();
+    assert_eq!(imports(&printing), ["tamis:plugin/log@0.1.0"]);
+    let files = r#"(import "wasi_snapshot_preview1" "path_open"
+        (func (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))"#;
+    let refused = [
+        (encode_as(StageKind::Filter, &module(files, "")), "path_open"),
+        (encode_as(StageKind::Sampler, &plain), "tamis:plugin/sampling@0.1.0"),
+        (encode(&plain), "the component exports none of the plugin interfaces"),
+        (encode(&printing), "this is no core module: it is a component already"),
+        (encode(b"\0asm nonsense"), "this is no core module"),
+    ];
+    for (result, want) in refused {
+        let error = result.err().unwrap();
+        let text = error.to_string();
+        assert!(text.contains(want), "{text}");
+        assert!(!matches!(error, KitError::Io { .. }));
+    }
+}
