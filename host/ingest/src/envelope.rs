@@ -85,6 +85,8 @@ pub enum Fault {
     Empty,
     #[error("envelope header is {0}")]
     Header(String),
+    #[error("envelope header is longer than {0} bytes")]
+    HeaderTooLarge(u64),
     #[error("envelope is larger than {0} bytes")]
     TooLarge(u64),
     #[error("envelope holds more than {0} bytes of items to keep")]
@@ -93,7 +95,7 @@ pub enum Fault {
 
 impl Fault {
     pub fn is_too_large(&self) -> bool {
-        matches!(self, Fault::TooLarge(_) | Fault::KeptTooLarge(_))
+        matches!(self, Fault::HeaderTooLarge(_) | Fault::TooLarge(_) | Fault::KeptTooLarge(_))
     }
 }
 
@@ -273,7 +275,7 @@ impl Framer {
 
     fn line_too_long(&mut self, used: usize) -> Result<usize, Fault> {
         if self.state == State::Header {
-            return Err(Fault::Header(format!("longer than {} bytes", self.limits.header_bytes_max)));
+            return Err(Fault::HeaderTooLarge(self.limits.header_bytes_max));
         }
         self.lose_unknown("with a header that is too long");
         Ok(used)
