@@ -4,13 +4,12 @@
 //! 100 cycles, or as many as `TAMIS_TORTURE_CYCLES` says (`make torture`: 1,000).
 #![allow(clippy::unwrap_used)]
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use tamis_tests::{Home, Host, Load, Options, Pipeline, Sent};
+use tamis_tests::{Home, Host, Load, Options, Pipeline, Refused, Sent, account};
 
 const CYCLES_DEFAULT: u64 = 100;
 const CONNECTIONS: usize = 8;
@@ -62,7 +61,7 @@ fn torture(home: &Home, cycles: u64, seed: u64) -> Result<()> {
     );
     ensure!(sent.kept.len() as u64 > 20 * cycles, "too little was sent to say anything: {}", sent.kept.len());
     home.verify()?;
-    account(home, &sent)
+    account(home, &sent, Refused::Absent)
 }
 
 /// Works off what is left, and drains.
@@ -78,37 +77,4 @@ fn moment(seed: u64, cycle: u64) -> u64 {
     z = (z ^ z >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ z >> 32) % CYCLE_TIME_MAX_MS;
     if cycle.is_multiple_of(10) { z / 20 } else { z }
-}
-
-/// Every id with its rows: of a table if it was accepted, of `outcomes` if it was not.
-fn account(home: &Home, sent: &Sent) -> Result<()> {
-    let mut rows: HashMap<String, u32> = HashMap::new();
-    for (table, id, only) in [
-        ("events", "event_id", "true"),
-        ("spans", "event_id", "is_segment"),
-        ("logs", "body", "true"),
-        ("outcomes", "event_id", "event_id IS NOT NULL"),
-    ] {
-        ensure!(home.has_table(table), "there is no table {table}");
-        let found = home.query(&format!(
-            "SELECT {id} AS id FROM read_parquet('$store/{table}/**/*.parquet', union_by_name=true) WHERE {only}"
-        ))?;
-        for row in found {
-            *rows.entry(row["id"].as_str().unwrap().to_owned()).or_default() += 1;
-        }
-    }
-    let wrong = |ids: &std::collections::HashSet<String>, fine: fn(u32) -> bool| -> Vec<String> {
-        let counted = ids.iter().map(|id| (id, rows.get(id).copied().unwrap_or_default()));
-        counted.filter(|(_, n)| !fine(*n)).map(|(id, n)| format!("{id}: {n} rows")).take(10).collect()
-    };
-    let lost_or_double = wrong(&sent.kept, |n| n == 1);
-    let double = wrong(&sent.unknown, |n| n <= 1);
-    let refused = wrong(&sent.refused, |n| n == 0);
-    ensure!(lost_or_double.is_empty(), "answered with 200, and not there exactly once: {lost_or_double:?}");
-    ensure!(double.is_empty(), "without an answer, and there more than once: {double:?}");
-    ensure!(refused.is_empty(), "refused, and there all the same: {refused:?}");
-    let known = |id: &String| sent.kept.contains(id) || sent.unknown.contains(id);
-    let strangers: Vec<_> = rows.keys().filter(|id| !known(id)).take(10).collect();
-    ensure!(strangers.is_empty(), "rows of events that nobody sent: {strangers:?}");
-    Ok(())
 }
