@@ -238,3 +238,208 @@ pub(crate) fn append(whole: &mut Answer, part: Answer) {
 fn shift(index: u32, base: u32) -> u32 {
     if index == 0 { 0 } else { index + base }
 }
+
+#[cfg(test)]
+mod tests {
+    use host_event::{Category, Doc, Event, Meta};
+
+    use super::*;
+
+    const EVENT: &str = r#"{"message":"né","user":{"email":"a\n@b","age":7},"extra":{"k":"v"}}"#;
+
+    /// Two events, and the leaves of `**` and the numbers named.
+    fn columns() -> Columns {
+        let event = || Event {
+            offset: 0,
+            queued_at: 0,
+            category: Category::Error,
+            meta: Meta::default(),
+            doc: Doc::parse(EVENT).unwrap(),
+        };
+        let mut columns = Columns::default();
+        columns.load(vec![event(), event()]);
+        columns.leaves("**").unwrap();
+        columns
+    }
+
+    fn grant(text: &str) -> WriteGrant {
+        WriteGrant { text: text.into(), selector: Selector::parse(text).unwrap() }
+    }
+
+    fn strings(list: &[&str]) -> Vec<String> {
+        list.iter().map(|s| (*s).to_owned()).collect()
+    }
+
+    fn message<T: std::fmt::Debug>(result: Checked<T>) -> String {
+        result.map_or_else(|e| e.to_string(), |ok| format!("{ok:?}"))
+    }
+
+    #[test]
+    fn wrong_verdicts() {
+        let long = "x".repeat(NAME_BYTES_MAX + 1);
+        let table = [
+            (vec![0, 1], vec!["r"], "Filter(Verdicts { verdicts: [0, 1], reasons: [\"r\"] })"),
+            (vec![0, 0], vec![], "Filter(Verdicts { verdicts: [0, 0], reasons: [] })"),
+            (vec![0], vec![], "verdicts has 1 entries, not 2"),
+            (vec![0; 3], vec![], "verdicts has 3 entries, not 2"),
+            (vec![0, 1], vec![], "verdicts[1] is 1, of 0 entries"),
+            (vec![u32::MAX, 1], vec!["r"], "verdicts[0] is 4294967295, of 1 entries"),
+            (vec![0, 1], vec!["r", ""], "reasons[1] is not of 1 to 512 bytes"),
+            (vec![0, 1], vec![&long], "reasons[0] is not of 1 to 512 bytes"),
+        ];
+        for (verdicts, reasons, want) in table {
+            let answer = v0_1::Verdicts { verdicts, reasons: strings(&reasons) };
+            assert_eq!(message(filter(answer, &columns())), want);
+        }
+    }
+
+    #[test]
+    fn wrong_rates() {
+        let table = [
+            (vec![0.0, 1.0], vec![0, 1], "Sample("),
+            (vec![-0.0, 0.5], vec![0, 0], "Sample("),
+            (vec![0.5], vec![0, 0], "rates has 1 entries, not 2"),
+            (vec![0.5, 0.5], vec![0], "decided-by has 1 entries, not 2"),
+            (vec![0.5, 0.5], vec![0, 2], "decided-by[1] is 2, of 1 entries"),
+            (vec![0.5, 1.5], vec![0, 0], "rates[1] is 1.5, not between 0 and 1"),
+            (vec![-0.1, 1.0], vec![0, 0], "rates[0] is -0.1, not between 0 and 1"),
+            (vec![f64::NAN, 1.0], vec![0, 0], "rates[0] is NaN, not between 0 and 1"),
+            (vec![0.0, f64::INFINITY], vec![0, 0], "rates[1] is inf, not between 0 and 1"),
+        ];
+        for (rates, decided_by, want) in table {
+            let answer = v0_1::Rates { rates, decided_by, rules: strings(&["rule"]) };
+            let got = message(sample(answer, &columns()));
+            assert!(got.starts_with(want), "{got}");
+        }
+    }
+
+    #[test]
+    fn wrong_fingerprints() {
+        // (fingerprints of each event, kinds of each, offsets, data, what comes of it)
+        type Case = (Vec<u32>, Vec<u32>, Vec<u32>, Vec<u8>, &'static str);
+        let table: [Case; 12] = [
+            (vec![0, 0], vec![], vec![], vec![], "Fingerprint([[], []])"),
+            (vec![0, 1], vec![0], vec![0, 2], b"ab".into(), "Fingerprint([[], [Fingerprint { kind: \"app\""),
+            (vec![0], vec![], vec![0], vec![], "counts has 1 entries, not 2"),
+            (vec![1, 1], vec![0], vec![0, 1], b"a".into(), "kind has 1 entries, not 2"),
+            (vec![0, 1], vec![0], vec![0], b"a".into(), "offsets has 1 entries, not 2"),
+            (vec![0, 1], vec![1], vec![0, 1], b"a".into(), "kind[0] is 1, of 1 kinds"),
+            (vec![0, 1], vec![0], vec![0, 0], b"a".into(), "fingerprint 0 is not 1 to 64 bytes"),
+            (vec![0, 1], vec![0], vec![1, 0], b"a".into(), "fingerprint 0 is not 1 to 64 bytes"),
+            (vec![0, 1], vec![0], vec![0, 9], b"a".into(), "fingerprint 0 is not 1 to 64 bytes"),
+            (vec![0, 1], vec![0], vec![0, 65], vec![b'a'; 65], "fingerprint 0 is not 1 to 64 bytes"),
+            (vec![0, 1], vec![0], vec![0, 1], vec![0xff], "fingerprint 0 is not 1 to 64 bytes"),
+            (vec![u32::MAX, 1], vec![], vec![], vec![], "more than 64 fingerprints of one event"),
+        ];
+        for (counts, kind, offsets, data, want) in table {
+            let answer = v0_1::Fingerprints { counts, kind, offsets, data, kinds: strings(&["app"]) };
+            let got = message(fingerprint(&answer, &columns()));
+            assert!(got.starts_with(want), "{got}, not {want}");
+        }
+    }
+
+    /// Edits as (place in the event, row, op, start, end, text, rule).
+    #[test]
+    fn wrong_edits() {
+        const ALL: u32 = u32::MAX;
+        let mut columns = columns();
+        let mut leaf = |path: &str, row: usize| {
+            let leaves = columns.leaves("** && ($string || $number)").unwrap();
+            let name = |i: usize| {
+                let path = leaves.paths[i] as usize;
+                let range = leaves.path_offsets[path] as usize..leaves.path_offsets[path + 1] as usize;
+                std::str::from_utf8(&leaves.path_data[range]).unwrap()
+            };
+            let mut found = (0..leaves.ids.len()).filter(|i| name(*i) == path);
+            leaves.ids[found.nth(row).unwrap()]
+        };
+        let (message_0, message_1) = (leaf("message", 0), leaf("message", 1));
+        let (email, age, extra) = (leaf("user.email", 0), leaf("user.age", 0), leaf("extra.k", 0));
+        type Edit = (u32, u8, u32, u32, u32, u32);
+        let table: Vec<(&str, Vec<Edit>, &str)> = vec![
+            ("**", vec![], "Scrub([[], []])"),
+            (
+                "**",
+                vec![(message_1, 2, 0, 1, 0, 0)],
+                "Scrub([[], [Edit { node: 2, range: Some((0, 1)), op: Mask('t')",
+            ),
+            (
+                "**",
+                vec![(age, 0, 0, ALL, 9, 0)],
+                "Scrub([[Edit { node: 8, range: None, op: Remove, rule: \"text\" }",
+            ),
+            (
+                "**",
+                vec![(email, 1, 2, 4, 0, 0), (email, 0, 0, 2, 0, 0)],
+                "Scrub([[Edit { node: 6, range: Some((0, 2))",
+            ),
+            (
+                "**",
+                vec![(email, 0, 0, 5, 0, 0)],
+                "an edit of bytes 0..5, which are no characters of the text of 4 bytes",
+            ),
+            ("**", vec![(message_0, 0, 0, 2, 0, 0)], "an edit of bytes 0..2, which are no characters"),
+            ("**", vec![(email, 0, 3, 1, 0, 0)], "an edit of bytes 3..1, which are no characters"),
+            ("**", vec![(age, 0, 0, 1, 0, 0)], "an edit of a part of the value at byte"),
+            ("**", vec![(email, 0, 0, 2, 0, 0), (email, 0, 1, 3, 0, 0)], "edits overlap in the text"),
+            ("**", vec![(email, 0, 0, 1, 0, 0), (email, 0, 0, ALL, 0, 0)], "edits overlap in the text"),
+            ("**", vec![(9999, 0, 0, 1, 0, 0)], "leaf[0] is 9999, which no call of leaves gave"),
+            ("**", vec![(email, 4, 0, 1, 0, 0)], "op[0] is 4: there is no such op"),
+            ("**", vec![(email, 1, 0, 1, 7, 0)], "op[0] is 1: text is no index of strings"),
+            ("**", vec![(email, 0, 0, 1, 0, 7)], "rule[0] names no string"),
+            ("**", vec![(email, 0, 0, 1, 0, 1)], "rule[0] names no string"),
+            ("user.**", vec![(email, 0, 0, 1, 0, 0)], "Scrub("),
+            ("user.**", vec![(extra, 0, 0, 1, 0, 0)], "writing the value at byte"),
+        ];
+        for (writes, edits, want) in table {
+            let answer = v0_1::Edits {
+                leaf: edits.iter().map(|e| e.0).collect(),
+                op: edits.iter().map(|e| e.1).collect(),
+                start: edits.iter().map(|e| e.2).collect(),
+                end: edits.iter().map(|e| e.3).collect(),
+                text: edits.iter().map(|e| e.4).collect(),
+                rule: edits.iter().map(|e| e.5).collect(),
+                strings: strings(&["text", ""]),
+            };
+            let got = message(scrub(&answer, &columns, &grant(writes)));
+            assert!(got.starts_with(want), "{got}, not {want}");
+        }
+    }
+
+    #[test]
+    fn lists_of_edits_that_differ_in_length() {
+        let mut answer = v0_1::Edits {
+            leaf: vec![1],
+            op: vec![0],
+            start: vec![0],
+            end: vec![0],
+            text: vec![0],
+            rule: vec![],
+            strings: vec![],
+        };
+        assert_eq!(message(scrub(&answer, &columns(), &grant("**"))), "rule has 0 entries, not 1");
+        answer.leaf = vec![0; EDITS_MAX + 1];
+        assert_eq!(
+            message(scrub(&answer, &columns(), &grant("**"))),
+            "262145 edits, more than 262144 (edits_max)"
+        );
+    }
+
+    /// One long text in many edits would be as many long texts.
+    #[test]
+    fn a_long_text_in_many_edits() {
+        let columns = columns();
+        let count = 100;
+        let answer = v0_1::Edits {
+            leaf: vec![2; count],
+            op: vec![1; count],
+            start: vec![0; count],
+            end: vec![0; count],
+            text: vec![1; count],
+            rule: vec![0; count],
+            strings: vec!["rule".into(), "x".repeat(EDIT_TEXT_BYTES_MAX / 50)],
+        };
+        let got = message(scrub(&answer, &columns, &grant("**")));
+        assert_eq!(got, "more than 67108864 bytes of new text in all edits");
+    }
+}

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use host_pipeline::StageKind;
-use rustix::process::{Resource, Rlimit, setrlimit};
 use host_plugin::{Compile, CompileCommand, Limits, Runtime, RuntimeConfig, StageFactory, StageSpec};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 fn main() -> ExitCode {
     // `compile DATA CPU` is the compiler, under tighter limits than its own.
@@ -83,9 +83,8 @@ fn a_compiler_that_uses_too_much_is_stopped() {
 }
 
 fn a_missing_compiler_is_named() {
-    let component = wat::parse_str(
-        r#"(component (instance $i) (export "tamis:plugin/filtering@0.1.0" (instance $i)))"#,
-    );
+    let component =
+        wat::parse_str(r#"(component (instance $i) (export "tamis:plugin/filtering@0.1.0" (instance $i)))"#);
     let error = load(component.unwrap(), Path::new("/nowhere/tamis"), PLENTY).unwrap_err();
     assert!(error.contains("compiling failed: \"/nowhere/tamis\" can not be started"), "{error}");
 }

@@ -11,12 +11,8 @@ fn every_kind_answers() {
     let dir = tempfile::tempdir().unwrap();
     let runtime = runtime(dir.path());
     let user = r#"{"user":{"email":"a@b.c","id":"x"},"message":"keep"}"#;
-    let edit = |node| Edit {
-        node,
-        range: Some((0, 1)),
-        op: EditOp::Replace("#".into()),
-        rule: "@first".into(),
-    };
+    let edit =
+        |node| Edit { node, range: Some((0, 1)), op: EditOp::Replace("#".into()), rule: "@first".into() };
     let fingerprint = |kind: &str, hash: &str| Fingerprint { kind: kind.into(), hash: hash.into() };
     let cases = [
         (
@@ -54,7 +50,11 @@ fn every_kind_answers() {
         assert_eq!((stage.name(), stage.kind()), ("under-test", kind));
         let rows = batch.len();
         for _ in 0..3 {
-            assert_eq!(stage.run(&mut batch), StageAnswer { answer: want.clone(), faults: vec![] }, "{kind:?}");
+            assert_eq!(
+                stage.run(&mut batch),
+                StageAnswer { answer: want.clone(), faults: vec![] },
+                "{kind:?}"
+            );
             assert_eq!(batch.len(), rows);
         }
         let none = stage.run(&mut columns([]));

@@ -3,4 +3,5 @@
 mod answers;
 mod cache;
 mod mischief;
+mod real;
 mod support;

@@ -127,7 +127,9 @@ fn what_was_not_granted_can_not_be_read() {
     let (_, mut stage) = load(StageSpec { reads: "message || tags.**".into(), ..mischief() });
     let faults = run_among_others(&mut stage, 8, |row| row == 2, "read");
     assert_eq!((faults.len(), faults[0].row, faults[0].reason), (1, 2, "grant"));
-    assert!(faults[0].detail.contains(r#"reading "user.email" was not granted (read = "message || tags.**")"#));
+    assert!(
+        faults[0].detail.contains(r#"reading "user.email" was not granted (read = "message || tags.**")"#)
+    );
 }
 
 #[test]
@@ -212,7 +214,9 @@ fn the_wrong_component_is_named() {
             "the component imports WASI (wasi:clocks/monotonic-clock@0.2.0)",
         ),
         (
-            component(r#"(component (import "tamis:plugin/batch@0.2.0" (instance)) (import "a:b/c" (instance)))"#),
+            component(
+                r#"(component (import "tamis:plugin/batch@0.2.0" (instance)) (import "a:b/c" (instance)))"#,
+            ),
             "**",
             "the component imports tamis:plugin/batch@0.2.0, a:b/c, which no Tamis host has",
         ),
