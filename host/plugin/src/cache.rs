@@ -17,6 +17,10 @@ use crate::runtime::{Runtime, chain};
 const KEY_FILE: &str = "key";
 const KEY_BYTES: usize = 32;
 const MAC_BYTES: usize = 32;
+/// Ends the name of an artefact that is being written.
+const UNFINISHED: &str = ".aot.tmp";
+/// Artefacts that are kept: those of a few versions of every plugin.
+const ARTEFACTS_MAX: usize = 256;
 
 /// The compiled component, from the cache if it is there.
 pub(crate) fn component(runtime: &Runtime, stage: &str, bytes: &[u8]) -> Result<Component, LoadError> {
@@ -50,11 +54,19 @@ pub(crate) fn component(runtime: &Runtime, stage: &str, bytes: &[u8]) -> Result<
     deserialize(&runtime.engine, &code).map_err(|e| failed(chain(&e)))
 }
 
-/// A path in the folder that nobody else uses.
-pub(crate) fn unique(dir: &Path) -> PathBuf {
+/// A new file in the folder under a name of its own. Its path is there to rename or remove it.
+pub(crate) fn temporary(dir: &Path, suffix: &str) -> io::Result<(File, PathBuf)> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let next = NEXT.fetch_add(1, Ordering::Relaxed);
-    dir.join(format!(".{}-{next}.tmp", std::process::id()))
+    loop {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = dir.join(format!(".{}-{next}{suffix}", std::process::id()));
+        let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+        match made {
+            // Left behind by a process that had the same id, as in a container.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|file| (file, path)),
+        }
+    }
 }
 
 #[expect(
@@ -101,12 +113,37 @@ fn read(path: &Path, key: &[u8; KEY_BYTES], name: &str) -> io::Result<Option<Vec
 }
 
 fn write(path: &Path, key: &[u8; KEY_BYTES], name: &str, code: &[u8]) -> io::Result<()> {
-    let temporary = unique(path.parent().unwrap_or(Path::new(".")));
-    let mut file = private(&temporary)?;
-    file.write_all(code)?;
-    file.write_all(mac(key, name, code).as_bytes())?;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let (mut file, unfinished) = temporary(dir, UNFINISHED)?;
+    let written = file.write_all(code).and_then(|()| file.write_all(mac(key, name, code).as_bytes()));
     // No fsync: an artefact torn by a crash fails its hash.
-    fs::rename(&temporary, path)
+    let kept = written.and_then(|()| fs::rename(&unfinished, path));
+    if kept.is_err() {
+        fs::remove_file(&unfinished)?;
+    }
+    kept?;
+    prune(dir, ARTEFACTS_MAX)
+}
+
+/// Removes what is oldest, and what a crash left unfinished. Losing an artefact costs a compilation, nothing else.
+fn prune(dir: &Path, artefacts_max: usize) -> io::Result<()> {
+    let mut artefacts = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(".aot") || name.ends_with(UNFINISHED) {
+            // Another process may be pruning too.
+            let Ok(meta) = fs::metadata(&path) else { continue };
+            artefacts.push((meta.mtime(), meta.mtime_nsec(), path));
+        }
+    }
+    artefacts.sort();
+    let surplus = artefacts.len().saturating_sub(artefacts_max);
+    for (_, _, path) in &artefacts[..surplus] {
+        tracing::debug!(?path, "old compiled plugin removed");
+        fs::remove_file(path)?;
+    }
+    Ok(())
 }
 
 /// The key of this cache, made at its first use. One that others could have read is replaced, and all artefacts with it.
@@ -121,19 +158,56 @@ fn secret(dir: &Path) -> io::Result<[u8; KEY_BYTES]> {
         _ => {}
     }
     if !path.exists() {
-        let temporary = unique(dir);
         let mut fresh = [0; KEY_BYTES];
         File::open("/dev/urandom")?.read_exact(&mut fresh)?;
-        private(&temporary)?.write_all(&fresh)?;
+        let (mut file, unnamed) = temporary(dir, ".key")?;
+        file.write_all(&fresh)?;
         // Another process may have been faster: its key counts then.
-        let linked = fs::hard_link(&temporary, &path);
-        fs::remove_file(&temporary)?;
+        let linked = fs::hard_link(&unnamed, &path);
+        fs::remove_file(&unnamed)?;
         linked.or_else(|e| if e.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(e) })?;
     }
     let key = fs::read(&path)?;
     key.try_into().map_err(|_| io::Error::other("the key has the wrong length"))
 }
 
-fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_goes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["key", "a.aot", ".1-0.aot.tmp", "b.aot", "c.aot"] {
+            fs::write(dir.path().join(name), name).unwrap();
+            // Files of one instant have no order.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let left = |artefacts_max| {
+            prune(dir.path(), artefacts_max).unwrap();
+            let names = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name());
+            let mut names: Vec<String> = names.map(|n| n.into_string().unwrap()).collect();
+            names.sort();
+            names.join(" ")
+        };
+        assert_eq!(left(4), ".1-0.aot.tmp a.aot b.aot c.aot key");
+        assert_eq!(left(2), "b.aot c.aot key");
+        assert_eq!(left(0), "key");
+    }
+
+    #[test]
+    fn a_name_left_behind_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, first) = temporary(dir.path(), ".key").unwrap();
+        let number = |path: &Path| -> u64 {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            name.trim_end_matches(".key").rsplit('-').next().unwrap().parse().unwrap()
+        };
+        for after in 1..20 {
+            let name = format!(".{}-{}.key", std::process::id(), number(&first) + after);
+            fs::write(dir.path().join(name), "left behind").unwrap();
+        }
+        let (_, second) = temporary(dir.path(), ".key").unwrap();
+        assert!(number(&second) >= number(&first) + 20);
+    }
 }

@@ -123,9 +123,8 @@ fn scratch(dir: &Path) -> std::io::Result<File> {
 }
 
 fn named_scratch(dir: &Path) -> std::io::Result<File> {
-    let path = crate::cache::unique(dir);
-    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-    std::fs::remove_file(&path)?;
+    let (file, path) = crate::cache::temporary(dir, ".scratch")?;
+    std::fs::remove_file(path)?;
     Ok(file)
 }
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 pub enum LoadError {
     #[error("the WebAssembly engine can not be started: {0}")]
     Engine(String),
-    #[error("stage {stage}: {source}")]
+    #[error("stage {stage}: the component is refused")]
     Component { stage: String, source: BadComponent },
     #[error("stage {stage}: the component exports no {wanted}: it is {found}, not a {kind}", kind = .kind.as_str())]
     WrongKind { stage: String, kind: StageKind, wanted: &'static str, found: String },

@@ -10,7 +10,7 @@ use wasmtime::Store;
 use crate::answers::WriteGrant;
 use crate::error::LoadError;
 use crate::failure::Failure;
-use crate::host::{Host, Identity};
+use crate::host::{Host, Identity, LogGate};
 use crate::interfaces::Interfaces;
 use crate::limits::{LOG_LINE_BYTES_MAX, Limits, export_of};
 use crate::metrics::StageMetrics;
@@ -48,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) writes: WriteGrant,
     pub(crate) metrics: Arc<StageMetrics>,
     pub(crate) runtime: Arc<Runtime>,
+    log_gate: Arc<LogGate>,
     reads: (String, Selector),
     config: String,
     linked: Linked,
@@ -88,6 +89,7 @@ impl StageFactory {
             writes: WriteGrant { text: spec.writes, selector: writes },
             metrics: Arc::default(),
             runtime: Arc::clone(runtime),
+            log_gate: Arc::new(LogGate::new(Arc::clone(&runtime.config.clock))),
             reads: (spec.reads, reads),
             config: spec.config_json,
             linked,
@@ -111,9 +113,8 @@ impl Shared {
     /// A fresh guest that has read its configuration.
     pub(crate) fn start(&self) -> Result<Live, LoadError> {
         let (reads, selector) = &self.reads;
-        let clock = Arc::clone(&self.runtime.config.clock);
-        let identity = Arc::clone(&self.identity);
-        let host = Host::new(identity, reads, selector, Arc::clone(&self.limits), clock);
+        let (identity, log_gate) = (Arc::clone(&self.identity), Arc::clone(&self.log_gate));
+        let host = Host::new(identity, reads, selector, Arc::clone(&self.limits), log_gate);
         let mut store = Store::new(&self.runtime.engine, host);
         store.limiter(|host| host);
         store.set_hostcall_fuel(self.limits.answer_bytes_max);

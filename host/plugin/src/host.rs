@@ -1,7 +1,7 @@
 //! What the host keeps beside a guest: the current batch, what the guest may read of it, and what it has used up.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use host_event::{Columns, LeafList, Reals, Selector, Texts};
@@ -39,7 +39,8 @@ pub(crate) struct Host {
     memory: usize,
     memory_refused: bool,
     time_max: Duration,
-    log: Log,
+    log_gate: Arc<LogGate>,
+    log_tail: String,
 }
 
 struct Grant {
@@ -49,12 +50,17 @@ struct Grant {
     known: HashMap<(String, bool), bool>,
 }
 
-struct Log {
+/// Counts the lines that a stage writes, all its instances together: a new one after each failure writes no more.
+pub(crate) struct LogGate {
     clock: Clock,
-    second: Option<Instant>,
+    window: Mutex<Window>,
+}
+
+#[derive(Default)]
+struct Window {
+    begun: Option<Instant>,
     lines: u32,
     suppressed: u64,
-    tail: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +77,7 @@ impl Host {
         reads: &str,
         selector: &Selector,
         limits: Arc<Limits>,
-        clock: Clock,
+        log_gate: Arc<LogGate>,
     ) -> Host {
         let selector = (!selector.is_everything()).then(|| selector.clone());
         Host {
@@ -84,7 +90,8 @@ impl Host {
             bytes: 0,
             memory: 0,
             memory_refused: false,
-            log: Log { clock, second: None, lines: 0, suppressed: 0, tail: String::new() },
+            log_gate,
+            log_tail: String::new(),
         }
     }
 
@@ -92,7 +99,7 @@ impl Host {
     pub(crate) fn begin(&mut self, time_max: Duration) {
         (self.calls, self.bytes, self.memory_refused) = (0, 0, false);
         self.time_max = time_max;
-        self.log.tail.clear();
+        self.log_tail.clear();
     }
 
     pub(crate) fn time_max(&self) -> Duration {
@@ -108,7 +115,7 @@ impl Host {
     }
 
     pub(crate) fn log_tail(&self) -> &str {
-        &self.log.tail
+        &self.log_tail
     }
 
     pub(crate) fn len(&mut self) -> Result<u32, Objection> {
@@ -161,8 +168,8 @@ impl Host {
     /// Passes a line on, as long as the stage keeps to its number of lines; its end is kept for the report of a failure.
     pub(crate) fn log(&mut self, level: Level, message: &str) {
         let message = cut(message, LOG_LINE_BYTES_MAX);
-        self.log.keep(message);
-        if !self.log.admits(self.limits.log_lines_per_second_max, &self.identity) {
+        keep_tail(&mut self.log_tail, message);
+        if !self.log_gate.admits(self.limits.log_lines_per_second_max, &self.identity) {
             return;
         }
         let Identity { stage, generation, .. } = &*self.identity;
@@ -228,31 +235,37 @@ fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
-impl Log {
-    fn keep(&mut self, message: &str) {
-        self.tail.push_str(message);
-        if !message.ends_with('\n') {
-            self.tail.push('\n');
-        }
-        if self.tail.len() > 2 * LOG_TAIL_BYTES_MAX {
-            let from = self.tail.ceil_char_boundary(self.tail.len() - LOG_TAIL_BYTES_MAX);
-            self.tail.drain(..from);
-        }
+fn keep_tail(tail: &mut String, message: &str) {
+    tail.push_str(message);
+    if !message.ends_with('\n') {
+        tail.push('\n');
+    }
+    if tail.len() > 2 * LOG_TAIL_BYTES_MAX {
+        let from = tail.ceil_char_boundary(tail.len() - LOG_TAIL_BYTES_MAX);
+        tail.drain(..from);
+    }
+}
+
+impl LogGate {
+    pub(crate) fn new(clock: Clock) -> LogGate {
+        LogGate { clock, window: Mutex::default() }
     }
 
-    fn admits(&mut self, lines_max: u32, identity: &Identity) -> bool {
+    fn admits(&self, lines_max: u32, identity: &Identity) -> bool {
         let now = (self.clock)();
-        if self.second.is_none_or(|begun| now.duration_since(begun) >= Duration::from_secs(1)) {
-            if self.suppressed > 0 {
+        // Whatever panicked while it held this, numbers are numbers.
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        if window.begun.is_none_or(|begun| now.duration_since(begun) >= Duration::from_secs(1)) {
+            if window.suppressed > 0 {
                 let Identity { stage, generation, .. } = identity;
-                tracing::warn!(target: "tamis::guest", %stage, generation, suppressed = self.suppressed,
+                tracing::warn!(target: "tamis::guest", %stage, generation, suppressed = window.suppressed,
                     "log lines suppressed (log_lines_per_second_max)");
             }
-            (self.second, self.lines, self.suppressed) = (Some(now), 0, 0);
+            *window = Window { begun: Some(now), lines: 0, suppressed: 0 };
         }
-        self.lines = self.lines.saturating_add(1);
-        let admitted = self.lines <= lines_max;
-        self.suppressed += u64::from(!admitted);
+        window.lines = window.lines.saturating_add(1);
+        let admitted = window.lines <= lines_max;
+        window.suppressed += u64::from(!admitted);
         admitted
     }
 }
@@ -292,5 +305,34 @@ impl ResourceLimiter for Host {
 
     fn memories(&self) -> usize {
         INSTANCES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_second() {
+        let begun = Instant::now();
+        let now = Arc::new(Mutex::new(begun));
+        let clock = Arc::clone(&now);
+        let gate = LogGate::new(Arc::new(move || *clock.lock().unwrap()));
+        let identity = Identity { stage: "s".into(), version: "v".into(), generation: 1 };
+        for (millis, admitted) in [(0, 3), (999, 0), (1000, 3), (1500, 0), (5000, 3)] {
+            *now.lock().unwrap() = begun + Duration::from_millis(millis);
+            let got = (0..5).filter(|_| gate.admits(3, &identity)).count();
+            assert_eq!(got, admitted, "after {millis} ms");
+        }
+    }
+
+    #[test]
+    fn the_tail_is_bounded() {
+        let mut tail = String::new();
+        for line in 0..10_000 {
+            keep_tail(&mut tail, &format!("é{line}"));
+        }
+        assert!(tail.ends_with("é9998\né9999\n") && tail.len() <= 2 * LOG_TAIL_BYTES_MAX);
+        assert_eq!(cut("aé", 2), "a");
     }
 }

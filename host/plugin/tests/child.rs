@@ -1,5 +1,7 @@
 //! Compiles in a child process. The test is its own child, so it has no harness: called with `compile` it is the compiler.
 
+#![allow(clippy::unwrap_used, reason = "it is a test, without the harness that says so")]
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
