@@ -116,6 +116,18 @@ impl Globs {
         let text = if self.ignore_case { lower(text) } else { text.into() };
         self.globs.iter().any(|glob| glob.matches_prepared(&text))
     }
+
+    /// Whether a pattern matches `front` and `back` together, or `back` alone. `scratch` is memory to work in.
+    pub fn match_with_front(&self, front: &str, back: &str, scratch: &mut String) -> bool {
+        scratch.clear();
+        push_lower_if(self.ignore_case, front, scratch);
+        let start = scratch.len();
+        push_lower_if(self.ignore_case, back, scratch);
+        let (whole, back) = (scratch.as_str(), &scratch[start..]);
+        let mut patterns = self.globs.iter().flat_map(|glob| &glob.patterns);
+        // What begins with a star and matches the back matches the whole.
+        patterns.any(|p| p.matches(whole) || (start > 0 && !p.begins_with_star() && p.matches(back)))
+    }
 }
 
 /// Patterns in a configuration are compared without regard to case.
@@ -140,6 +152,17 @@ pub(crate) fn lower(text: &str) -> Cow<'_, str> {
         false => Cow::Borrowed(text),
         true if text.is_ascii() => Cow::Owned(text.to_ascii_lowercase()),
         true => Cow::Owned(text.to_lowercase()),
+    }
+}
+
+fn push_lower_if(ignore_case: bool, text: &str, out: &mut String) {
+    let start = out.len();
+    match ignore_case && !text.is_ascii() {
+        true => out.push_str(&text.to_lowercase()),
+        false => out.push_str(text),
+    }
+    if ignore_case {
+        out[start..].make_ascii_lowercase();
     }
 }
 
@@ -229,6 +252,10 @@ impl Pattern {
             }
         }
         last.at_end(&text[from..])
+    }
+
+    fn begins_with_star(&self) -> bool {
+        self.pieces.len() > 1 && matches!(&self.pieces[0], Piece::Text(text) if text.needle().is_empty())
     }
 
     fn fixed_chars(&self) -> usize {
@@ -383,6 +410,26 @@ mod tests {
             let error = Glob::parse(pattern, false).unwrap_err();
             assert_eq!(error.to_string(), format!("pattern {pattern:?}: {what}"));
         }
+    }
+
+    #[test]
+    fn fronts() {
+        for (pattern, want) in [
+            ("*bad*", true),
+            ("*: bad*", true),
+            ("valueerror: bad thing", true),
+            ("BAD THING", true),
+            ("bad*", true),
+            ("value*", true),
+            ("ValueError", false),
+            ("*x*", false),
+        ] {
+            let globs = Globs::parse([pattern], true).unwrap();
+            let mut scratch = "left over".to_owned();
+            assert_eq!(globs.match_with_front("ValueError: ", "Bad Thing", &mut scratch), want, "{pattern}");
+        }
+        let globs = Globs::parse(["É!"], true).unwrap();
+        assert!(globs.match_with_front("İ", "é!", &mut String::new()));
     }
 
     #[test]

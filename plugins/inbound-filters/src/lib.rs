@@ -3,6 +3,7 @@
 //! The filters are tried in Sentry's order, and the first that matches gives the reason: conditions, client addresses,
 //! releases, error messages, localhost, browser extensions, legacy browsers, web crawlers, transactions, health checks.
 //! All keys of the configuration stand in the README.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod addresses;
@@ -18,7 +19,7 @@ use hashbrown::HashMap;
 use tamis_plugin::{Event, Filter, Verdict, export};
 
 pub use config::Config;
-use rules::{Agents, Rules};
+use rules::{Agents, Rules, Scratch};
 use view::View;
 
 /// The plugin.
@@ -27,8 +28,7 @@ pub struct InboundFilters {
     defaults: Rules,
     projects: HashMap<u64, Rules>,
     agents: Agents,
-    /// Kept from event to event for its memory.
-    scratch: String,
+    scratch: Scratch,
 }
 
 impl Filter for InboundFilters {
@@ -38,7 +38,7 @@ impl Filter for InboundFilters {
         let defaults = Rules::new(config.defaults);
         let project = |(id, section): (config::ProjectKey, config::Section)| (id.0, defaults.with(section));
         let projects = config.projects.into_iter().map(project).collect();
-        Ok(InboundFilters { defaults, projects, agents: Agents::default(), scratch: String::new() })
+        Ok(InboundFilters { defaults, projects, agents: Agents::default(), scratch: Scratch::default() })
     }
 
     fn filter(&mut self, event: &Event<'_>) -> Verdict {
@@ -54,16 +54,8 @@ impl Filter for InboundFilters {
     }
 }
 
-export!(
-    filter: InboundFilters,
-    reads = [
-        "**",
-        "$meta.category",
-        "$meta.client_ip",
-        "$meta.project_id",
-        "$meta.user_agent",
-    ],
-);
+// Conditions may name any field.
+export!(filter: InboundFilters, reads = ["**"]);
 
 #[cfg(test)]
 mod tests;

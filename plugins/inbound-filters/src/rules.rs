@@ -64,7 +64,7 @@ impl Rules {
         &self,
         view: &View<'_>,
         agents: &mut Agents,
-        scratch: &mut String,
+        scratch: &mut Scratch,
     ) -> Option<&'static str> {
         if let Some(conditions) = &self.conditions
             && let Some((id, _)) = conditions.iter().find(|(_, condition)| condition.matches(&view.event))
@@ -86,7 +86,7 @@ impl Rules {
         if self.localhost && is_local(view) {
             return Some("localhost");
         }
-        if self.browser_extensions && extensions::is_to_blame(&view.event, scratch) {
+        if self.browser_extensions && extensions::is_to_blame(&view.event, &mut scratch.text) {
             return Some("browser-extensions");
         }
         self.reason_by_agent(view, agents).or_else(|| self.reason_by_transaction(view))
@@ -137,25 +137,29 @@ fn enabled(rules: Vec<Rule>) -> Rc<[(&'static str, Condition)]> {
     enabled.map(|rule| (&*rule.id.leak(), rule.condition)).collect()
 }
 
-/// The message of the event, and of each exception its value and `type: value`.
-fn has_message(view: &View<'_>, globs: &Globs, scratch: &mut String) -> bool {
+/// The message of the event, and of each exception `type: value` and the value alone.
+fn has_message(view: &View<'_>, globs: &Globs, scratch: &mut Scratch) -> bool {
     if !view.has_messages() {
         return false;
     }
-    view.message().is_some_and(|message| globs.matches(message))
-        || view.event.exceptions().any(|exception| {
-            let (kind, value) = (exception.text("type"), exception.text("value"));
-            let mut matches = |kind: &str, value: &str| {
-                scratch.clear();
-                scratch.extend([kind, ": ", value]);
-                globs.matches(scratch) || globs.matches(value)
-            };
-            match (kind, value) {
-                (Some(kind), Some(value)) => matches(kind, value),
-                (Some(one), None) | (None, Some(one)) => globs.matches(one),
-                (None, None) => false,
+    let Scratch { front, text } = scratch;
+    view.message().is_some_and(|message| globs.match_with_front("", message, text))
+        || view.event.exceptions().any(|exception| match (exception.text("type"), exception.text("value")) {
+            (Some(kind), Some(value)) => {
+                front.clear();
+                front.extend([kind, ": "]);
+                globs.match_with_front(front, value, text)
             }
+            (Some(one), None) | (None, Some(one)) => globs.match_with_front("", one, text),
+            (None, None) => false,
         })
+}
+
+/// Memory that is kept from event to event.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    front: String,
+    pub text: String,
 }
 
 /// Whether the event comes from a developer's own machine.

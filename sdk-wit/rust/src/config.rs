@@ -4,7 +4,13 @@ use serde::de::DeserializeOwned;
 
 /// No configuration at all stands for an empty object, so that a plugin whose keys all have defaults needs none.
 pub(crate) fn parse<C: DeserializeOwned>(json: &str) -> Result<C, String> {
-    let json = if json.trim().is_empty() { "{}" } else { json };
+    match json.trim() {
+        "" | "null" => read("{}").or_else(|missing| read("null").map_err(|_| missing)),
+        json => read(json),
+    }
+}
+
+fn read<C: DeserializeOwned>(json: &str) -> Result<C, String> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let config = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -63,7 +69,9 @@ mod tests {
             let got = parse::<Config>(json).unwrap_err();
             assert!(got.starts_with(want), "{json}: {got}");
         }
-        for good in ["", " ", "{}", r#"{"projects":{"1":{"rate":1}}}"#] {
+        assert_eq!(parse::<Option<u8>>(""), Ok(None));
+        assert_eq!(parse::<u8>("null"), Err("invalid type: map, expected u8".into()));
+        for good in ["", " ", "null", "{}", r#"{"projects":{"1":{"rate":1}}}"#] {
             assert_eq!(
                 parse::<Config>(good).map(|c| c.projects.len()).unwrap(),
                 good.len().min(20) / 20,

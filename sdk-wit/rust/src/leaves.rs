@@ -42,14 +42,11 @@ pub enum LeafKind {
 pub struct Leaves<'a> {
     selector: usize,
     list: &'a LeafList,
-    data: &'a str,
-    paths: &'a str,
 }
 
 impl<'a> Leaves<'a> {
     pub(crate) fn new(selector: usize, list: &'a LeafList) -> Leaves<'a> {
-        let text = |bytes: &'a [u8]| std::str::from_utf8(bytes).expect("the host gives texts in UTF-8");
-        Leaves { selector, data: text(&list.data), paths: text(&list.path_data), list }
+        Leaves { selector, list }
     }
 
     /// The number of leaves.
@@ -79,9 +76,9 @@ impl<'a> Leaves<'a> {
             event: list.events[index],
             id: list.ids[index],
             kind: LeafKind::of(list.kinds[index]),
-            path: part(self.paths, &list.path_offsets, path),
+            path: part(&list.path_data, &list.path_offsets, path),
             path_key: list.path_keys[path],
-            text: part(self.data, &list.offsets, index),
+            text: part(&list.data, &list.offsets, index),
             selector: self.selector,
         }
     }
@@ -93,7 +90,7 @@ impl<'a> Leaves<'a> {
 
     /// The text of all leaves in one piece, without anything between them: what one pass can search at full speed.
     pub fn data(&self) -> &'a str {
-        self.data
+        &self.list.data
     }
 
     /// Where the leaves are in [`Leaves::data`]: leaf `i` is `offsets[i]..offsets[i + 1]`.
@@ -119,7 +116,7 @@ impl<'a> Leaves<'a> {
     /// The text of a path that occurs here, by its index in [`Leaves::path_keys`].
     pub fn path_text(&self, index: usize) -> &'a str {
         let offsets = &self.list.path_offsets;
-        &self.paths[offsets[index] as usize..offsets[index + 1] as usize]
+        &self.list.path_data[offsets[index] as usize..offsets[index + 1] as usize]
     }
 }
 

@@ -62,8 +62,6 @@ mod leaves;
 pub mod log;
 mod sampler;
 mod scrubber;
-#[cfg_attr(target_family = "wasm", path = "source/wasm.rs")]
-#[cfg_attr(not(target_family = "wasm"), path = "source/native.rs")]
 mod source;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;

@@ -6,18 +6,12 @@ use std::cell::RefCell;
 
 use host_event::{ColumnError, Columns};
 
-pub(crate) use host_event::{LeafList, Reals};
+use super::{LeafList, Texts};
+
+pub(crate) use host_event::Reals;
 
 #[derive(Debug)]
 pub(crate) struct Source(RefCell<Columns>);
-
-/// Texts of rows, checked once to be UTF-8.
-#[derive(Debug)]
-pub(crate) struct Texts {
-    presence: Vec<u8>,
-    offsets: Vec<u32>,
-    data: String,
-}
 
 impl Source {
     pub(crate) fn new(columns: Columns) -> Source {
@@ -49,7 +43,18 @@ impl Source {
     }
 
     pub(crate) fn leaves(&self, selector: &str) -> LeafList {
-        or_trap(self.0.borrow_mut().leaves(selector))
+        let list = or_trap(self.0.borrow_mut().leaves(selector));
+        LeafList {
+            events: list.events,
+            ids: list.ids,
+            kinds: list.kinds,
+            paths: list.paths,
+            offsets: list.offsets,
+            data: text(list.data),
+            path_offsets: list.path_offsets,
+            path_data: text(list.path_data),
+            path_keys: list.path_keys,
+        }
     }
 }
 
@@ -57,20 +62,12 @@ fn or_trap<T>(answer: Result<T, ColumnError>) -> T {
     answer.unwrap_or_else(|error| panic!("the host ends the call: {error}"))
 }
 
-impl From<host_event::Texts> for Texts {
-    fn from(texts: host_event::Texts) -> Texts {
-        let data = String::from_utf8(texts.data).expect("the host gives texts in UTF-8");
-        Texts { presence: texts.presence, offsets: texts.offsets, data }
-    }
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).expect("the host gives texts in UTF-8")
 }
 
-impl Texts {
-    #[inline]
-    pub(crate) fn get(&self, row: u32) -> Option<&str> {
-        let row = row as usize;
-        if self.presence[row] == 0 {
-            return None;
-        }
-        Some(&self.data[self.offsets[row] as usize..self.offsets[row + 1] as usize])
+impl From<host_event::Texts> for Texts {
+    fn from(texts: host_event::Texts) -> Texts {
+        Texts { presence: texts.presence, offsets: texts.offsets, data: text(texts.data) }
     }
 }

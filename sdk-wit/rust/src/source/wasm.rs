@@ -1,20 +1,15 @@
 //! The current batch as the host gives it, over the interface.
 
 use crate::bindings::filter::tamis::plugin::batch as host;
+use crate::bindings::text;
 
-pub(crate) use host::{LeafList, Reals};
+use super::{LeafList, Texts};
+
+pub(crate) use host::Reals;
 
 /// Stands for the host: there is one batch at a time, and it is the current one.
 #[derive(Debug)]
 pub(crate) struct Source;
-
-/// Texts of rows, checked once to be UTF-8.
-#[derive(Debug)]
-pub(crate) struct Texts {
-    presence: Vec<u8>,
-    offsets: Vec<u32>,
-    data: String,
-}
 
 impl Source {
     pub(crate) fn len(&self) -> u32 {
@@ -38,24 +33,23 @@ impl Source {
     }
 
     pub(crate) fn leaves(&self, selector: &str) -> LeafList {
-        host::leaves(selector)
+        let list = host::leaves(selector);
+        LeafList {
+            events: list.events,
+            ids: list.ids,
+            kinds: list.kinds,
+            paths: list.paths,
+            offsets: list.offsets,
+            data: text(list.data),
+            path_offsets: list.path_offsets,
+            path_data: text(list.path_data),
+            path_keys: list.path_keys,
+        }
     }
 }
 
 impl From<host::Texts> for Texts {
     fn from(texts: host::Texts) -> Texts {
-        let data = String::from_utf8(texts.data).expect("the host gives texts in UTF-8");
-        Texts { presence: texts.presence, offsets: texts.offsets, data }
-    }
-}
-
-impl Texts {
-    #[inline]
-    pub(crate) fn get(&self, row: u32) -> Option<&str> {
-        let row = row as usize;
-        if self.presence[row] == 0 {
-            return None;
-        }
-        Some(&self.data[self.offsets[row] as usize..self.offsets[row + 1] as usize])
+        Texts { presence: texts.presence, offsets: texts.offsets, data: text(texts.data) }
     }
 }
