@@ -71,7 +71,7 @@ pub fn client_ip<'a>(
     if !is_trusted(peer) {
         return Some(peer);
     }
-    let mut hops = hops(forwarded_for, |hop| Some(hop));
+    let mut hops = hops(forwarded_for, Some);
     if hops.is_empty() {
         hops = self::hops(forwarded, forwarded_for_parameter);
     }

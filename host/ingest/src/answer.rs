@@ -62,10 +62,10 @@ pub fn respond(result: &Result<Receipt, Refused>, browser: bool) -> Response<Bod
         Err(refusal) => (refused(refusal), &refusal.limited),
     };
     let headers = response.headers_mut();
-    if !limited.entries.is_empty() {
-        if let Ok(value) = HeaderValue::from_str(&limited.entries.join(", ")) {
-            headers.insert(X_SENTRY_RATE_LIMITS, value);
-        }
+    if !limited.entries.is_empty()
+        && let Ok(value) = HeaderValue::from_str(&limited.entries.join(", "))
+    {
+        headers.insert(X_SENTRY_RATE_LIMITS, value);
     }
     if browser {
         allow_origin(&mut response);
@@ -88,7 +88,8 @@ fn refused(refusal: &Refusal) -> Response<Body> {
     let error = Error { detail: &refusal.detail, causes: &refusal.causes };
     let mut response = json(status, serde_json::to_string(&error).expect("strings are always JSON"));
     let headers = response.headers_mut();
-    let retry_after_s = refusal.retry_after_s.or((refusal.status == 429).then_some(refusal.limited.retry_after_s));
+    let retry_after_s =
+        refusal.retry_after_s.or((refusal.status == 429).then_some(refusal.limited.retry_after_s));
     if let Some(seconds) = retry_after_s {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -126,7 +127,8 @@ pub fn preflight() -> Response<Body> {
 }
 
 /// A transparent picture of one pixel, for clients that send by an `<img>`.
-const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\x21\xf9\x04\x01\x00\x00\x00\x00\
+const PIXEL: &[u8] =
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\x21\xf9\x04\x01\x00\x00\x00\x00\
     \x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01\x44\x00\x3b";
 
 /// Puts the picture in the place of the JSON of a 200.

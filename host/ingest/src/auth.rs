@@ -45,7 +45,9 @@ const CLIENT_CHARS_MAX: usize = 200;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AuthError {
-    #[error("no authorization: send the DSN's key in X-Sentry-Auth, Authorization, the query or the envelope's dsn")]
+    #[error(
+        "no authorization: send the DSN's key in X-Sentry-Auth, Authorization, the query or the envelope's dsn"
+    )]
     Missing,
     #[error("multiple authorization payloads detected")]
     Multiple,
@@ -87,7 +89,9 @@ pub struct Places<'a> {
 pub fn credentials(places: &Places<'_>) -> Result<Option<Credentials>, AuthError> {
     let mut found = Vec::new();
     for header in &places.x_sentry_auth {
-        found.push(sentry_pairs(header).ok_or(AuthError::Malformed("X-Sentry-Auth must begin with `Sentry `"))?);
+        found.push(
+            sentry_pairs(header).ok_or(AuthError::Malformed("X-Sentry-Auth must begin with `Sentry `"))?,
+        );
     }
     for header in &places.authorization {
         // Another scheme, such as Bearer, is a proxy's affair.
@@ -140,13 +144,15 @@ impl<'a> Pairs<'a> {
         if let Some(version) = &self.version {
             // Old clients write `2.0`.
             let major = version.split('.').next().unwrap_or(version);
-            let major: u32 = major.parse().map_err(|_| AuthError::Malformed("sentry_version is no number"))?;
+            let major: u32 =
+                major.parse().map_err(|_| AuthError::Malformed("sentry_version is no number"))?;
             if major > PROTOCOL_VERSION_MAX {
                 return Err(AuthError::Version);
             }
         }
         let key = self.key.ok_or(AuthError::Malformed("sentry_key is missing"))?;
-        let key = PublicKey::parse(&key).ok_or(AuthError::Malformed("sentry_key is not 32 hexadecimal digits"))?;
+        let key =
+            PublicKey::parse(&key).ok_or(AuthError::Malformed("sentry_key is not 32 hexadecimal digits"))?;
         let client = self.client.map(|c| c.chars().take(CLIENT_CHARS_MAX).collect()).unwrap_or_default();
         Ok(Credentials { key, client })
     }
@@ -237,7 +243,8 @@ mod tests {
         let version = |v: &str| format!("Sentry sentry_key={KEY}, sentry_version={v}");
         let basic = format!("Basic {}", STANDARD.encode(format!("{KEY}:")));
         let basic_alone = format!("basic {}", STANDARD_NO_PAD.encode(KEY));
-        let query = format!("sentry_version=7&sentry_key={KEY}&sentry_client=sentry.javascript.node%2F11.12.0");
+        let query =
+            format!("sentry_version=7&sentry_key={KEY}&sentry_client=sentry.javascript.node%2F11.12.0");
         let ok = |client: &str| Ok(Some(client.to_owned()));
         type Case<'a> = (&'a [&'a str], &'a [&'a str], &'a str, Result<Option<String>, u16>);
         let cases: &[Case<'_>] = &[

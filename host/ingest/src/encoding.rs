@@ -145,7 +145,14 @@ fn decode_brotli<E>(
         let (mut missing, mut used) = (input.len(), 0);
         let (mut room, mut written) = (piece.len(), 0);
         let result = BrotliDecompressStream(
-            &mut missing, &mut used, input, &mut room, &mut written, &mut piece, &mut total, &mut state,
+            &mut missing,
+            &mut used,
+            input,
+            &mut room,
+            &mut written,
+            &mut piece,
+            &mut total,
+            &mut state,
         );
         let is_over = input.is_empty();
         body.consume(used);
@@ -287,7 +294,10 @@ mod tests {
             if *name == "identity" {
                 continue;
             }
-            assert!(matches!(run(&body[..body.len() - 1], 99, name), Err(DecodeError::Broken { .. })), "cut {name}");
+            assert!(
+                matches!(run(&body[..body.len() - 1], 99, name), Err(DecodeError::Broken { .. })),
+                "cut {name}"
+            );
             let garbage = [body.as_slice(), b"garbage"].concat();
             assert!(matches!(run(&garbage, 99, name), Err(DecodeError::Broken { .. })), "{name} and garbage");
         }
@@ -322,7 +332,9 @@ mod tests {
     #[test]
     fn the_taker_can_stop_a_bomb() {
         let zeros = vec![0; 8 << 20];
-        for (name, bomb) in [("gzip", gzip(&zeros)), ("deflate", zlib(&zeros)), ("br", br(&zeros)), ("zstd", zst(&zeros))] {
+        for (name, bomb) in
+            [("gzip", gzip(&zeros)), ("deflate", zlib(&zeros)), ("br", br(&zeros)), ("zstd", zst(&zeros))]
+        {
             let chunks = Chunks::from_iter([Bytes::from(bomb)]);
             let mut taken = 0;
             let stopped = decode(chunks, Encoding::parse(name).unwrap(), &Limits::default(), |piece| {

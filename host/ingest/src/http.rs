@@ -5,9 +5,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{Request, State};
+use axum::http::Response;
 use axum::http::header::{self, HeaderMap};
 use axum::http::request::Parts;
-use axum::http::Response;
 use axum::routing::{MethodRouter, get, post};
 use tokio::time::Instant;
 
@@ -46,7 +46,12 @@ impl Ingest {
         response
     }
 
-    async fn receive(&self, parts: &Parts, body: &mut BodyDataStream, is_store: bool) -> Result<Receipt, Refused> {
+    async fn receive(
+        &self,
+        parts: &Parts,
+        body: &mut BodyDataStream,
+        is_store: bool,
+    ) -> Result<Receipt, Refused> {
         let (inner, config) = (&self.inner, &self.inner.config);
         let sender = Sender::of(parts, &config.projects, &config.trusted_proxies, (inner.clock)())?;
         if is_store && sender.key.is_none() {
@@ -103,9 +108,9 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, Refused> {
     let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
     let Some(value) = values.next() else { return Ok(Encoding::Identity) };
     let known = value.to_str().ok().and_then(Encoding::parse);
-    known.filter(|_| values.next().is_none()).ok_or_else(|| {
-        Refusal::new(415, "content-encoding is none of gzip, deflate, br, zstd, identity")
-    })
+    known
+        .filter(|_| values.next().is_none())
+        .ok_or_else(|| Refusal::new(415, "content-encoding is none of gzip, deflate, br, zstd, identity"))
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

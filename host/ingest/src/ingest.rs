@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use host_event::{Body, Book, EventId, Meta, OutcomeCount, Outcome, Partition, ProjectId, Record};
+use host_event::{Body, Book, EventId, Meta, Outcome, OutcomeCount, Partition, ProjectId, Record};
 use host_queue::Queue;
 use tokio::sync::Semaphore;
 
@@ -40,11 +40,19 @@ pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 impl Ingest {
     /// `book` gets only what never reaches the queue: requests that belong to no project known here. Everything else is
     /// counted by the pipeline when it settles the records, so that nothing is counted twice.
-    pub fn new(config: IngestConfig, queue: Arc<dyn Queue>, book: Arc<dyn Book>, clock: Clock, ids: Ids) -> Ingest {
+    pub fn new(
+        config: IngestConfig,
+        queue: Arc<dyn Queue>,
+        book: Arc<dyn Book>,
+        clock: Clock,
+        ids: Ids,
+    ) -> Ingest {
         let memory = Memory::new(config.memory_bytes_max);
         let large_jobs = Arc::new(Semaphore::new(config.large_jobs_max.max(1)));
         let (metrics, refusals) = (IngestMetrics::default(), Refusals::default());
-        Ingest { inner: Arc::new(Inner { config, clock, ids, memory, large_jobs, metrics, queue, book, refusals }) }
+        Ingest {
+            inner: Arc::new(Inner { config, clock, ids, memory, large_jobs, metrics, queue, book, refusals }),
+        }
     }
 
     pub fn metrics(&self) -> &IngestMetrics {
@@ -134,7 +142,8 @@ impl Inner {
             by_partition[partition as usize].push((project, counts));
         }
         for (partition, projects) in by_partition.into_iter().enumerate().filter(|(_, p)| !p.is_empty()) {
-            let records = projects.iter().map(|(project, counts)| self.ended(*project, counts.clone())).collect();
+            let records =
+                projects.iter().map(|(project, counts)| self.ended(*project, counts.clone())).collect();
             match self.queue.append(partition as Partition, records).await {
                 Ok(()) => {
                     let quantities = projects.iter().flat_map(|(_, counts)| counts).map(|c| c.quantity);
@@ -142,7 +151,9 @@ impl Inner {
                 }
                 Err(e) => {
                     tracing::warn!("outcomes of refused requests can not be written down yet: {e}");
-                    projects.into_iter().for_each(|(p, counts)| self.refusals.add(p, counts, self.book.as_ref()));
+                    projects
+                        .into_iter()
+                        .for_each(|(p, counts)| self.refusals.add(p, counts, self.book.as_ref()));
                 }
             }
         }
@@ -168,9 +179,12 @@ fn refusal_of(sorted: &Sorted) -> Option<Refused> {
     let has = |is: &dyn Fn(&OutcomeCount) -> bool| sorted.ended.iter().any(is);
     let is_too_large = |c: &OutcomeCount| c.reason.starts_with("too_large:");
     let is_unsupported = |c: &OutcomeCount| c.reason.starts_with("unsupported_item:");
-    let is_unreadable = |c: &OutcomeCount| c.outcome == Outcome::Invalid && !is_too_large(c) && !is_unsupported(c);
+    let is_unreadable =
+        |c: &OutcomeCount| c.outcome == Outcome::Invalid && !is_too_large(c) && !is_unsupported(c);
     match () {
-        () if has(&|c| c.outcome == Outcome::RateLimited) => Some(Refusal::new(429, "rate limited: all items of the envelope")),
+        () if has(&|c| c.outcome == Outcome::RateLimited) => {
+            Some(Refusal::new(429, "rate limited: all items of the envelope"))
+        }
         () if has(&is_unreadable) => Some(Refusal::new(400, "no item of the envelope can be read")),
         () if has(&is_too_large) => Some(Refusal::new(413, "items of the envelope are too large")),
         () => None,

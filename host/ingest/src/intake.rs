@@ -88,10 +88,10 @@ async fn compressed(mut job: Job, body: &mut BodyDataStream, bytes_max: u64) -> 
         }
         chunks.push(chunk);
     }
-    if job.compressed_bytes <= INLINE_COMPRESSED_BYTES_MAX {
-        if let Some(target) = job.decode(chunks.clone(), INLINE_BYTES_MAX)? {
-            return job.complete(target);
-        }
+    if job.compressed_bytes <= INLINE_COMPRESSED_BYTES_MAX
+        && let Some(target) = job.decode(chunks.clone(), INLINE_BYTES_MAX)?
+    {
+        return job.complete(target);
     }
     large(job, move |mut job| match job.decode(chunks, u64::MAX)? {
         Some(target) => job.complete(target),
@@ -232,8 +232,12 @@ impl Job {
             Target::Event(body) => {
                 let payload = store::payload(body, &self.inner.config.limits);
                 let payload = payload.map_err(|e| match e {
-                    BadBody::TooLarge(max) => self.refuse_fault(&Fault::TooLarge(max), vec![(Category::Error, 1)]),
-                    BadBody::Empty => self.refuse_as(400, e.to_string(), "no_data", vec![(Category::Error, 1)]),
+                    BadBody::TooLarge(max) => {
+                        self.refuse_fault(&Fault::TooLarge(max), vec![(Category::Error, 1)])
+                    }
+                    BadBody::Empty => {
+                        self.refuse_as(400, e.to_string(), "no_data", vec![(Category::Error, 1)])
+                    }
                     _ => self.refuse_as(400, e.to_string(), "invalid_json", vec![(Category::Error, 1)]),
                 })?;
                 Ok(Envelope::of_event(payload))
@@ -260,11 +264,18 @@ impl Job {
             _ => "invalid_envelope",
         };
         let status = if fault.is_too_large() { 413 } else { 400 };
-        let detail = if self.is_store { fault.to_string().replace("envelope", "body") } else { fault.to_string() };
+        let detail =
+            if self.is_store { fault.to_string().replace("envelope", "body") } else { fault.to_string() };
         self.refuse_as(status, detail, reason, announced)
     }
 
-    fn refuse_as(&self, status: u16, detail: String, reason: &'static str, items: Vec<(Category, u64)>) -> Refused {
+    fn refuse_as(
+        &self,
+        status: u16,
+        detail: String,
+        reason: &'static str,
+        items: Vec<(Category, u64)>,
+    ) -> Refused {
         let mut refusal = Refusal::new(status, detail);
         let of_key = self.sender.key.as_ref().map(|(_, key)| key.project.id);
         let of_url = self.sender.url_project.filter(|id| self.inner.config.projects.has(*id));

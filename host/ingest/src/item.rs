@@ -117,7 +117,15 @@ mod tests {
     #[test]
     fn names_lead_back_to_types() {
         for name in [
-            "event", "transaction", "span", "log", "session", "sessions", "check_in", "client_report", "attachment",
+            "event",
+            "transaction",
+            "span",
+            "log",
+            "session",
+            "sessions",
+            "check_in",
+            "client_report",
+            "attachment",
         ] {
             assert_eq!(ItemType::parse(name).as_str(), name);
         }

@@ -99,7 +99,11 @@ impl Scan<'_> {
         loop {
             self.space();
             let element = self.value()?;
-            if found.elements.len() < max { found.elements.push(element) } else { found.more += 1 }
+            if found.elements.len() < max {
+                found.elements.push(element)
+            } else {
+                found.more += 1
+            }
             if self.eat(b']') {
                 return Ok(());
             }
@@ -169,7 +173,11 @@ mod tests {
     #[test]
     fn elements_are_told_apart() {
         let cases: &[(&str, &[&str], Option<&str>)] = &[
-            (r#"{"version":2,"items":[{"a":"]},"},{"b":[1,2]}]}"#, &[r#"{"a":"]},"}"#, r#"{"b":[1,2]}"#], None),
+            (
+                r#"{"version":2,"items":[{"a":"]},"},{"b":[1,2]}]}"#,
+                &[r#"{"a":"]},"}"#, r#"{"b":[1,2]}"#],
+                None,
+            ),
             (r#" { "items" : [ 1 , "x\"," , null ] } "#, &["1", r#""x\",""#, "null"], None),
             (r#"{"items":[]}"#, &[], None),
             (r#"{"items":{}}"#, &[], None),

@@ -71,7 +71,8 @@ mod tests {
         let sent = 3 * REFUSAL_KINDS_MAX as u64;
         for n in 0..sent {
             let reason = "cors".into();
-            let count = OutcomeCount { category: Category::Error, outcome: Outcome::Invalid, reason, quantity: 1 };
+            let count =
+                OutcomeCount { category: Category::Error, outcome: Outcome::Invalid, reason, quantity: 1 };
             refusals.add(n % (2 * REFUSAL_KINDS_MAX as u64), vec![count], &book);
         }
         let taken = refusals.take();

@@ -31,18 +31,32 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const USER_AGENT_CHARS_MAX: usize = 512;
 
 impl Sender {
-    pub fn of(parts: &Parts, projects: &Projects, trusted: &[Network], now: Millis) -> Result<Sender, Refused> {
+    pub fn of(
+        parts: &Parts,
+        projects: &Projects,
+        trusted: &[Network],
+        now: Millis,
+    ) -> Result<Sender, Refused> {
         let url_project = match path_project(parts.uri.path()) {
             None => None,
             Some(text) => Some(text.parse().map_err(|_| {
-                refusal(projects, None, 400, "project_id", "the project id in the url is not a number".to_owned())
+                refusal(
+                    projects,
+                    None,
+                    400,
+                    "project_id",
+                    "the project id in the url is not a number".to_owned(),
+                )
             })?),
         };
         let headers = &parts.headers;
         let bytes = |name: &HeaderName| headers.get_all(name).iter().map(|v| v.as_bytes()).collect();
         let query = parts.uri.query();
-        let places =
-            Places { x_sentry_auth: bytes(&X_SENTRY_AUTH), authorization: bytes(&header::AUTHORIZATION), query };
+        let places = Places {
+            x_sentry_auth: bytes(&X_SENTRY_AUTH),
+            authorization: bytes(&header::AUTHORIZATION),
+            query,
+        };
         let origin = text(headers, &header::ORIGIN);
         let found = credentials(&places).map_err(|e| unauthorized(projects, url_project, e))?;
         let mut meta = Meta { received_at: now, client_ip: ip(parts, trusted), ..Meta::default() };
@@ -66,7 +80,9 @@ impl Sender {
         let wrong = |e| unauthorized(projects, self.url_project, e);
         let dsn = header.dsn.as_deref().map(parse_dsn).transpose().map_err(wrong)?;
         let key = match (&self.key, dsn) {
-            (Some((key, _)), Some((dsn_key, _))) if *key != dsn_key => return Err(wrong(AuthError::Disagree)),
+            (Some((key, _)), Some((dsn_key, _))) if *key != dsn_key => {
+                return Err(wrong(AuthError::Disagree));
+            }
             (_, Some((_, project))) if self.url_project.is_some_and(|p| p != project) => {
                 return Err(wrong(AuthError::Disagree));
             }
@@ -86,7 +102,8 @@ impl Sender {
     }
 
     fn check(&self, projects: &Projects, key: PublicKey) -> Result<Arc<Key>, Refused> {
-        let refuse = |status, reason, detail| Err(refusal(projects, self.url_project, status, reason, detail));
+        let refuse =
+            |status, reason, detail| Err(refusal(projects, self.url_project, status, reason, detail));
         let Some(found) = projects.key(key) else {
             return refuse(401, "auth_client", format!("key {key} is not known"));
         };

@@ -6,7 +6,6 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,13 +16,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
 use tower_service::Service;
 
 #[derive(Debug, Clone, Copy)]
 pub struct ServeConfig {
     /// Connections at a time; others wait in the backlog of the socket.
-    pub connections_max: u32,
+    pub connections_max: usize,
     /// How long the head of a request may take; also how long a connection may be idle between two.
     pub header_time_max: Duration,
     /// How long requests that are under way may take when it is time to stop.
@@ -50,36 +50,46 @@ pub async fn serve(
     config: ServeConfig,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(config.connections_max as usize));
     let (stopping, stopped) = watch::channel(());
     let mut stop = pin!(stop);
+    let mut connections = JoinSet::new();
     loop {
-        let place = tokio::select! {
+        let accepted = tokio::select! {
             () = &mut stop => break,
-            place = Arc::clone(&places).acquire_owned() => place.map_err(io::Error::other)?,
+            Some(ended) = connections.join_next() => {
+                report(ended);
+                continue;
+            }
+            accepted = listener.accept(), if connections.len() < config.connections_max => accepted,
         };
-        let (stream, peer) = tokio::select! {
-            () = &mut stop => break,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(e) => {
-                    tracing::warn!("connection can not be accepted: {e}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-        };
-        let connection = Connection { peer, router: router.clone(), config, stopped: stopped.clone(), place };
-        tokio::spawn(connection.run(stream));
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection =
+                    Connection { peer, router: router.clone(), config, stopped: stopped.clone() };
+                connections.spawn(connection.run(stream));
+            }
+            Err(e) => {
+                tracing::warn!("connection can not be accepted: {e}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
     }
-    drop(listener);
-    drop(stopped);
-    drop(stopping);
-    let all_gone = places.acquire_many(config.connections_max);
+    drop((listener, stopped, stopping));
+    let all_gone = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
     if tokio::time::timeout(config.drain_time_max, all_gone).await.is_err() {
-        tracing::warn!("some connections did not end in time");
+        tracing::warn!("connections that did not end in time are cut: {}", connections.len());
     }
     Ok(())
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(e) = ended {
+        tracing::error!("connection failed: {e}");
+    }
 }
 
 struct Connection {
@@ -88,13 +98,11 @@ struct Connection {
     config: ServeConfig,
     /// Closed when it is time to stop.
     stopped: watch::Receiver<()>,
-    place: OwnedSemaphorePermit,
 }
 
 impl Connection {
     async fn run(self, stream: TcpStream) {
-        let Connection { peer, router, config, mut stopped, place } = self;
-        let _place = place;
+        let Connection { peer, router, config, mut stopped } = self;
         // An answer is one small write: waiting to fill a packet only delays it.
         if let Err(e) = stream.set_nodelay(true) {
             tracing::debug!("no TCP_NODELAY: {e}");

@@ -6,10 +6,10 @@
 use bytes::Bytes;
 use host_event::{Body, Category, Doc, EventId, Kind, Meta, NodeRef, Outcome, OutcomeCount, Reason, Record};
 
+use crate::Limits;
 use crate::envelope::{Envelope, Header, Item, Payload, parse_id};
 use crate::item::{ItemType, plain_key};
 use crate::list::lists;
-use crate::Limits;
 
 /// What came of an envelope.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -53,7 +53,8 @@ pub fn sort(
     let Envelope { header, items, broken } = envelope;
     let sorted = Sorted { event_id: header.event_id, trace_id: header.trace_id, ..Sorted::default() };
     let rows_left = limits.client_report_rows_max;
-    let mut sorter = Sorter { limits, meta, header: &header, next_id, admit, sorted, has_event: false, rows_left };
+    let mut sorter =
+        Sorter { limits, meta, header: &header, next_id, admit, sorted, has_event: false, rows_left };
     for item in items {
         sorter.item(item);
     }
@@ -85,7 +86,10 @@ impl Sorter<'_> {
                 self.end(kind.category(), Outcome::Invalid, kind.unsupported(), quantity);
             }
             (Payload::TooLarge(bytes), _) => {
-                self.cause(format!("item {} has {bytes} bytes, more than such an item may have", kind.as_str()));
+                self.cause(format!(
+                    "item {} has {bytes} bytes, more than such an item may have",
+                    kind.as_str()
+                ));
                 self.end(kind.category(), Outcome::Invalid, kind.too_large(container), quantity);
             }
             (Payload::Kept(payload), ItemType::Event | ItemType::Transaction) => self.event(&kind, payload),
@@ -144,7 +148,12 @@ impl Sorter<'_> {
         self.end(category, Outcome::Invalid, kind.too_large(true), found.more);
         if let Some(what) = found.broken {
             self.cause(format!("container of the type {}: {what}", kind.as_str()));
-            self.end(category, Outcome::Invalid, "invalid_json".into(), announced.saturating_sub(count).max(1));
+            self.end(
+                category,
+                Outcome::Invalid,
+                "invalid_json".into(),
+                announced.saturating_sub(count).max(1),
+            );
         } else {
             // What was announced and is not there is gone: somebody counted it as sent.
             let missing = item_count.map_or(0, |n| n.min(announced).saturating_sub(count));

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -38,9 +38,11 @@ pub fn payload(body: Vec<u8>, limits: &Limits) -> Result<Bytes, BadBody> {
     let max = limits.event_bytes_max;
     let bounded = |json: Bytes| if json.len() as u64 > max { Err(BadBody::TooLarge(max)) } else { Ok(json) };
     let body = match body.strip_prefix(b"sentry_data=") {
-        Some(form) => percent_decode(&String::from_utf8_lossy(form.split(|b| *b == b'&').next().unwrap_or_default()))
-            .into_owned()
-            .into_bytes(),
+        Some(form) => {
+            percent_decode(&String::from_utf8_lossy(form.split(|b| *b == b'&').next().unwrap_or_default()))
+                .into_owned()
+                .into_bytes()
+        }
         None => body,
     };
     match body.iter().find(|b| !b.is_ascii_whitespace()) {
@@ -49,7 +51,11 @@ pub fn payload(body: Vec<u8>, limits: &Limits) -> Result<Bytes, BadBody> {
         Some(_) => {}
     }
     // A `+` of base64 becomes a space in a form that was not escaped.
-    let text: Vec<u8> = body.iter().map(|b| if *b == b' ' { b'+' } else { *b }).filter(|b| !b.is_ascii_whitespace()).collect();
+    let text: Vec<u8> = body
+        .iter()
+        .map(|b| if *b == b' ' { b'+' } else { *b })
+        .filter(|b| !b.is_ascii_whitespace())
+        .collect();
     let bytes = BASE64.decode(text).map_err(|_| BadBody::Base64)?;
     if bytes.first() == Some(&b'{') {
         return bounded(bytes.into());

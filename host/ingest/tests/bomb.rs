@@ -34,7 +34,9 @@ fn main() {
     let event = bomb(b"{}\n{\"type\":\"event\"}\n");
     // And one whose length promises 300 GB of an item that is not kept.
     let attachment = bomb(b"{}\n{\"type\":\"attachment\",\"length\":300000000000}\n");
-    for (what, body) in [("zeros alone", &zeros), ("an endless event", &event), ("an endless attachment", &attachment)] {
+    for (what, body) in
+        [("zeros alone", &zeros), ("an endless event", &event), ("an endless attachment", &attachment)]
+    {
         let (mut child, address) = start();
         let begun = Instant::now();
         let answer = post(&address, body);
@@ -72,7 +74,8 @@ fn bomb(text: &[u8]) -> Vec<u8> {
 
 fn serve_until_killed() {
     let key = KeySpec { key: PublicKey::parse(KEY).unwrap(), environment: String::new(), disabled: false };
-    let projects = Projects::new(vec![ProjectSpec { id: 42, keys: vec![key], ..ProjectSpec::default() }]).unwrap();
+    let projects =
+        Projects::new(vec![ProjectSpec { id: 42, keys: vec![key], ..ProjectSpec::default() }]).unwrap();
     let queue = Arc::new(Memory::new(1, Arc::new(|| 0)));
     let config = IngestConfig::new(projects);
     let ingest = Ingest::new(config, queue, Arc::new(NoBook), Arc::new(|| 0), Arc::new(|| EventId(1)));

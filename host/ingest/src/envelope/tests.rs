@@ -42,12 +42,24 @@ fn framing() {
         ("{}\n{\"type\":\"session\"}\n\n{\"type\":\"event\"}\n{}", &["session:", "event:{}"]),
         ("{}\n{\"type\":\"event\",\"length\":null}\n{}", &["event:{}"]),
         // Types that are not kept, and items that are too large, let the others live.
-        ("{}\n{\"type\":\"attachment\",\"length\":3}\na\nb\n{\"type\":\"event\"}\n{}", &["attachment:UNSUPPORTED 3", "event:{}"]),
-        ("{}\n{\"type\":\"event\",\"length\":21}\n012345678901234567890\n{\"type\":\"log\"}\n1", &["event:TOO LARGE 21", "log:1"]),
-        ("{}\n{\"type\":\"event\"}\n012345678901234567890\n{\"type\":\"log\"}\n1", &["event:TOO LARGE 21", "log:1"]),
+        (
+            "{}\n{\"type\":\"attachment\",\"length\":3}\na\nb\n{\"type\":\"event\"}\n{}",
+            &["attachment:UNSUPPORTED 3", "event:{}"],
+        ),
+        (
+            "{}\n{\"type\":\"event\",\"length\":21}\n012345678901234567890\n{\"type\":\"log\"}\n1",
+            &["event:TOO LARGE 21", "log:1"],
+        ),
+        (
+            "{}\n{\"type\":\"event\"}\n012345678901234567890\n{\"type\":\"log\"}\n1",
+            &["event:TOO LARGE 21", "log:1"],
+        ),
         // Lying and truncated lengths: what was before survives.
         ("{}\n{\"type\":\"log\"}\n1\n{\"type\":\"event\",\"length\":3}\n{}", &["log:1", "!errorx1"]),
-        ("{}\n{\"type\":\"log\"}\n1\n{\"type\":\"event\",\"length\":1}\n{}\n{\"type\":\"log\"}\n1", &["log:1", "!errorx1"]),
+        (
+            "{}\n{\"type\":\"log\"}\n1\n{\"type\":\"event\",\"length\":1}\n{}\n{\"type\":\"log\"}\n1",
+            &["log:1", "!errorx1"],
+        ),
         ("{}\n{\"type\":\"event\",\"length\":9}", &["!errorx1"]),
         ("{}\n{\"type\":\"span\",\"item_count\":3,\"length\":9}\n{}{}{}", &["!spanx3"]),
         ("{}\n{\"type\":\"span\",\"item_count\":99999999,\"length\":9}\n{}{}{}", &["!spanx4"]),
@@ -78,7 +90,10 @@ fn limits_of_the_whole() {
     assert_eq!(split_as(&long_header), Err(Fault::HeaderTooLarge(30)));
     assert_eq!(split_as(&format!("{{}}\n{long_header}")).unwrap(), ["!unknownx1"]);
     let item = "\n{\"type\":\"x\"}\n";
-    assert_eq!(split_as(&format!("{{}}{item}{item}{item}")).unwrap(), ["x:UNSUPPORTED 0", "x:UNSUPPORTED 0", "!unknownx1"]);
+    assert_eq!(
+        split_as(&format!("{{}}{item}{item}{item}")).unwrap(),
+        ["x:UNSUPPORTED 0", "x:UNSUPPORTED 0", "!unknownx1"]
+    );
     let kept = Limits { kept_bytes_max: 10, ..Limits::default() };
     let two = "{}\n{\"type\":\"log\"}\n123456\n{\"type\":\"log\"}\n123456";
     assert!(split(two.as_bytes(), &kept).is_err_and(|f| f.is_too_large()));
@@ -98,7 +113,8 @@ fn header_fields() {
         trace_id: EventId::parse("0123456789abcdef0123456789abcdef"),
     };
     assert_eq!(got, want);
-    let odd = split(br#"{"event_id":null,"sent_at":7,"sdk":[],"trace":"x","dsn":1}"#, &Limits::default()).unwrap();
+    let odd =
+        split(br#"{"event_id":null,"sent_at":7,"sdk":[],"trace":"x","dsn":1}"#, &Limits::default()).unwrap();
     assert_eq!(odd.header, Header::default());
 }
 
@@ -109,7 +125,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         Just(b"\n".to_vec()),
         Just(b"{\"type\":\"event\"}\n".to_vec()),
         Just(b"{\"type\":\"attachment\",\"length\":3}\n".to_vec()),
-        (0u64..40).prop_map(|n| format!("{{\"type\":\"log\",\"length\":{n},\"item_count\":{n}}}\n").into_bytes()),
+        (0u64..40)
+            .prop_map(|n| format!("{{\"type\":\"log\",\"length\":{n},\"item_count\":{n}}}\n").into_bytes()),
         proptest::collection::vec(any::<u8>(), 0..30),
     ]
 }

@@ -40,8 +40,11 @@ fn deep() -> String {
 #[test]
 fn items_become_records_and_outcomes() {
     let attachment = "{\"type\":\"attachment\",\"length\":4}\n\0\n\n\0\n";
-    let logs = |count: u64, items: &str| format!("{{{LOGS},\"item_count\":{count}}}\n{{\"version\":2,\"items\":[{items}]}}\n");
-    let spans = |count: u64, items: &str| format!("{{{SPANS},\"item_count\":{count}}}\n{{\"items\":[{items}]}}\n");
+    let logs = |count: u64, items: &str| {
+        format!("{{{LOGS},\"item_count\":{count}}}\n{{\"version\":2,\"items\":[{items}]}}\n")
+    };
+    let spans =
+        |count: u64, items: &str| format!("{{{SPANS},\"item_count\":{count}}}\n{{\"items\":[{items}]}}\n");
     let event = |payload: &str| format!("{{\"type\":\"event\"}}\n{payload}\n");
     let report = |rows: &str| format!("{{\"type\":\"client_report\"}}\n{{\"discarded_events\":{rows}}}\n");
     let sessions = "{\"type\":\"sessions\"}\n{\"attrs\":{\"release\":\"1\"},\"aggregates\":[{\"exited\":3},{\"errored\":1},7]}\n";
@@ -113,11 +116,20 @@ fn limits_by_item() {
     let logs = |items: &str| format!("{{}}\n{{{LOGS},\"item_count\":2}}\n{{\"items\":[{items}]}}");
     let report = r#"{"discarded_events":[{"reason":"r","category":"error","quantity":1},{"reason":"r","category":"error","quantity":1}]}"#;
     let cases: Vec<(String, &[&str])> = vec![
-        (format!("{{}}\n{{\"type\":\"event\"}}\n{long}\n{{\"type\":\"log\"}}\n{{}}"), &["log_item {}", "error invalid too_large:event 1"]),
+        (
+            format!("{{}}\n{{\"type\":\"event\"}}\n{long}\n{{\"type\":\"log\"}}\n{{}}"),
+            &["log_item {}", "error invalid too_large:event 1"],
+        ),
         (logs(&format!("{{}},{long}")), &["log_item {}", "log_item invalid too_large:log 1"]),
         (logs(&format!("{long},{long},{long}")), &["log_item invalid too_large:container 2"]),
-        (logs("{},{},{},{},{}"), &["log_item {}", "log_item {}", "log_item {}", "log_item invalid too_large:container 2"]),
-        (format!("{{}}\n{{\"type\":\"client_report\"}}\n{report}"), &["error client_discard r 1", "unknown invalid too_large:client_report 1"]),
+        (
+            logs("{},{},{},{},{}"),
+            &["log_item {}", "log_item {}", "log_item {}", "log_item invalid too_large:container 2"],
+        ),
+        (
+            format!("{{}}\n{{\"type\":\"client_report\"}}\n{report}"),
+            &["error client_discard r 1", "unknown invalid too_large:client_report 1"],
+        ),
     ];
     for (text, want) in cases {
         assert_eq!(told(&sorted(text.as_bytes(), &limits, u64::MAX)), want, "{text}");
@@ -136,7 +148,11 @@ fn ids_of_events() {
         ("", "", "00000000000000000000000000000001"),
     ] {
         let id = |id: &str| if id.is_empty() { "null".to_owned() } else { format!("\"{id}\"") };
-        let text = format!("{{\"event_id\":{}}}\n{{\"type\":\"event\"}}\n{{\"event_id\":{}}}", id(header), id(payload));
+        let text = format!(
+            "{{\"event_id\":{}}}\n{{\"type\":\"event\"}}\n{{\"event_id\":{}}}",
+            id(header),
+            id(payload)
+        );
         let got = sorted(text.as_bytes(), &Limits::default(), 9);
         assert_eq!(got.event_id.unwrap().to_string(), want);
         assert_eq!(got.records[0].meta.event_id.to_string(), want);
@@ -145,11 +161,24 @@ fn ids_of_events() {
 
 fn item() -> impl Strategy<Value = (String, u64)> {
     let kinds = prop_oneof![
-        Just("event"), Just("transaction"), Just("session"), Just("check_in"), Just("attachment"), Just("log"), Just("?"),
+        Just("event"),
+        Just("transaction"),
+        Just("session"),
+        Just("check_in"),
+        Just("attachment"),
+        Just("log"),
+        Just("?"),
     ];
-    let payloads = prop_oneof![Just("{}"), Just("[]"), Just("{\"a\":1}"), Just("{nonsense"), Just("xxxxxxxxxxxxxxxxxxxxxxxx")];
+    let payloads = prop_oneof![
+        Just("{}"),
+        Just("[]"),
+        Just("{\"a\":1}"),
+        Just("{nonsense"),
+        Just("xxxxxxxxxxxxxxxxxxxxxxxx")
+    ];
     let plain = (kinds, payloads).prop_map(|(k, p)| (format!("{{\"type\":\"{k}\"}}\n{p}\n"), 1));
-    let element = prop_oneof![Just("{}"), Just("{\"a\":}"), Just("7"), Just("{\"long\":\"xxxxxxxxxxxxxxx\"}")];
+    let element =
+        prop_oneof![Just("{}"), Just("{\"a\":}"), Just("7"), Just("{\"long\":\"xxxxxxxxxxxxxxx\"}")];
     let container = proptest::collection::vec(element, 0..6).prop_map(|elements| {
         let (count, items) = (elements.len(), elements.join(","));
         (format!("{{{SPANS},\"item_count\":{count}}}\n{{\"version\":2,\"items\":[{items}]}}\n"), count as u64)

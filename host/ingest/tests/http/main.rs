@@ -18,12 +18,15 @@ const RECEIPT: &str = r#"{"id":"fedcba9876543210fedcba9876543210"}"#;
 #[tokio::test]
 async fn who_may_send() {
     let rig = Rig::new().await;
-    let header = |key: &str| format!("X-Sentry-Auth: Sentry sentry_version=7, sentry_key={key}, sentry_client=a/1");
+    let header =
+        |key: &str| format!("X-Sentry-Auth: Sentry sentry_version=7, sentry_key={key}, sentry_client=a/1");
     let authorization = format!("Authorization: Sentry sentry_key={KEY}");
     let basic = format!("Authorization: Basic {}", STANDARD.encode(format!("{KEY}:")));
     let query = format!("/api/42/envelope/?sentry_key={KEY}&sentry_version=7");
     let (path, key) = ("/api/42/envelope/", header(KEY));
-    let dsn = |key: &str, project: u32| EVENT.replacen("{}", &format!("{{\"dsn\":\"https://{key}@h/{project}\"}}"), 1);
+    let dsn = |key: &str, project: u32| {
+        EVENT.replacen("{}", &format!("{{\"dsn\":\"https://{key}@h/{project}\"}}"), 1)
+    };
     let shop = "Origin: https://shop.example";
     let cases: Vec<(&str, Vec<&str>, String, u16, &str)> = vec![
         (path, vec![&key], EVENT.into(), 200, ""),
@@ -37,8 +40,20 @@ async fn who_may_send() {
         (path, vec![], EVENT.into(), 401, "no authorization"),
         (path, vec![&key, &authorization], EVENT.into(), 401, "multiple authorization payloads detected"),
         (&query, vec![&key], EVENT.into(), 401, "multiple authorization payloads detected"),
-        (path, vec!["X-Sentry-Auth: Sentry sentry_key=1"], EVENT.into(), 401, "sentry_key is not 32 hexadecimal"),
-        (path, vec!["X-Sentry-Auth: Sentry sentry_version=8"], EVENT.into(), 400, "sentry_version is higher than 7"),
+        (
+            path,
+            vec!["X-Sentry-Auth: Sentry sentry_key=1"],
+            EVENT.into(),
+            401,
+            "sentry_key is not 32 hexadecimal",
+        ),
+        (
+            path,
+            vec!["X-Sentry-Auth: Sentry sentry_version=8"],
+            EVENT.into(),
+            400,
+            "sentry_version is higher than 7",
+        ),
         (path, vec![], dsn(STRANGER, 42), 401, "is not known"),
         (path, vec![], dsn("x", 42), 401, "dsn is not"),
         (path, vec![], dsn(KEY, 43), 400, "dsn of the envelope header differs"),
@@ -95,7 +110,9 @@ async fn refusals_become_rows_of_known_projects_only() {
 
 #[tokio::test]
 async fn items_and_statuses() {
-    let item = |kind: &str, payload: &str| format!("{{\"type\":\"{kind}\",\"length\":{}}}\n{payload}\n", payload.len());
+    let item = |kind: &str, payload: &str| {
+        format!("{{\"type\":\"{kind}\",\"length\":{}}}\n{payload}\n", payload.len())
+    };
     let deep = format!("{{\"a\":{}", "[".repeat(10_000));
     let spans = "{\"type\":\"span\",\"item_count\":2,\"content_type\":\"application/vnd.sentry.items.span.v2+json\"}\n\
                  {\"version\":2,\"items\":[{\"name\":\"a\"},{\"name\":\"b\"}]}\n";
@@ -108,14 +125,22 @@ async fn items_and_statuses() {
         (format!("{{}}\n{spans}"), 200, &["span {\"name\":\"a\"}", "span {\"name\":\"b\"}"]),
         (format!("{{}}\n{}", item("client_report", report)), 200, &["42 error client_discard before_send 3"]),
         (format!("{{}}\n{}", item("client_report", "{\"discarded_events\":[]}")), 200, &[]),
-        (format!("{{}}\n{}", item("attachment", "\0\n\0")), 200, &["42 attachment invalid unsupported_item:attachment 1"]),
+        (
+            format!("{{}}\n{}", item("attachment", "\0\n\0")),
+            200,
+            &["42 attachment invalid unsupported_item:attachment 1"],
+        ),
         // Nothing can be read, or nothing is small enough.
         ("".into(), 400, &["42 unknown invalid no_data 1"]),
         ("{\"event_id\":\"x\"}\n".into(), 400, &["42 unknown invalid invalid_envelope 1"]),
         (format!("{{}}\n{}", item("event", &deep)), 400, &["42 error invalid invalid_json 1"]),
         ("{}\n{\"type\":\"event\",\"length\":9}\n{}".into(), 400, &["42 error invalid invalid_envelope 1"]),
         (format!("{{}}\n{}", item("event", &large)), 413, &["42 error invalid too_large:event 1"]),
-        (format!("{{}}\n{}{}", item("session", "{}"), "x".repeat(6000)), 413, &["42 session invalid too_large:envelope 1"]),
+        (
+            format!("{{}}\n{}{}", item("session", "{}"), "x".repeat(6000)),
+            413,
+            &["42 session invalid too_large:envelope 1"],
+        ),
         // One item's fault is not the other's.
         (
             format!("{{}}\n{}{}", item("log", "{nonsense"), item("event", "{}")),
@@ -145,7 +170,10 @@ async fn items_and_statuses() {
         assert_eq!(answer.status, status, "{shown}: {}", answer.text());
         rig.ingest.flush().await;
         // The declared length alone is enough to refuse a body, before any item of it is seen.
-        let want: Vec<_> = want.iter().map(|w| w.replace("session invalid too_large:envelope", "unknown invalid too_large:envelope")).collect();
+        let want: Vec<_> = want
+            .iter()
+            .map(|w| w.replace("session invalid too_large:envelope", "unknown invalid too_large:envelope"))
+            .collect();
         assert_eq!(rig.told(), want, "{shown}");
     }
     let rig = Rig::new().await;
@@ -227,7 +255,11 @@ async fn the_store_endpoint() {
         (format!("/api/42/store/?{key}"), vec!["content-type: application/json"], json.to_vec()),
         (format!("/api/42/store?{key}"), vec!["content-encoding: gzip"], gzip(json)),
         (format!("/api/store/?{key}"), vec![], wrapped.clone().into_bytes()),
-        (format!("/api/store?{key}"), vec![], format!("sentry_data={}", wrapped.replace('+', "%2B")).into_bytes()),
+        (
+            format!("/api/store?{key}"),
+            vec![],
+            format!("sentry_data={}", wrapped.replace('+', "%2B")).into_bytes(),
+        ),
     ] {
         let answer = rig.post(&path, &headers, &body).await;
         assert_eq!((answer.status, answer.text()), (200, RECEIPT.to_owned()), "{path}");
@@ -300,7 +332,8 @@ async fn rate_limits() {
         window_s: 3600,
     };
     specs[0].quotas = vec![quota("errors", &[Category::Error], 1), quota("logs", &[Category::Log], 2)];
-    let rig = Rig::with(IngestConfig::new(Projects::new(specs).unwrap()), ServeConfig::default(), u64::MAX).await;
+    let rig =
+        Rig::with(IngestConfig::new(Projects::new(specs).unwrap()), ServeConfig::default(), u64::MAX).await;
     let event = "{\"type\":\"event\"}\n{}\n";
     let logs = "{\"type\":\"log\",\"item_count\":3,\"content_type\":\"application/vnd.sentry.items.log+json\"}\n{\"items\":[{},{},{}]}\n";
     let report = "{\"type\":\"client_report\"}\n{\"discarded_events\":[{\"reason\":\"ratelimit_backoff\",\"category\":\"error\",\"quantity\":2}]}\n";
@@ -308,7 +341,12 @@ async fn rate_limits() {
         (event.to_owned(), 200, "", ""),
         (event.to_owned(), 429, "3600:default;error:project:errors", "3600"),
         (format!("{event}{logs}"), 200, "3600:default;error:project:errors, 3600:log_item:project:logs", ""),
-        (format!("{event}{logs}"), 429, "3600:default;error:project:errors, 3600:log_item:project:logs", "3600"),
+        (
+            format!("{event}{logs}"),
+            429,
+            "3600:default;error:project:errors, 3600:log_item:project:logs",
+            "3600",
+        ),
         (format!("{event}{report}"), 200, "3600:default;error:project:errors", ""),
         (report.to_owned(), 200, "", ""),
         ("{\"type\":\"session\"}\n{}\n".to_owned(), 200, "", ""),
@@ -334,7 +372,9 @@ async fn a_200_waits_for_the_append() {
     let rig = Rig::new().await;
     let shut = rig.queue.gate.acquire_many(1000).await.unwrap();
     let mut client = rig.connect().await;
-    client.write(&request("POST", &format!("/api/42/envelope/?sentry_key={KEY}"), &[], EVENT.as_bytes())).await;
+    client
+        .write(&request("POST", &format!("/api/42/envelope/?sentry_key={KEY}"), &[], EVENT.as_bytes()))
+        .await;
     let early = tokio::time::timeout(Duration::from_millis(200), client.read()).await;
     assert!(early.is_err(), "an answer before the append was durable");
     assert!(rig.records().is_empty());
@@ -363,7 +403,10 @@ async fn no_room_and_no_log() {
         assert!(rig.records().is_empty());
     }
     // Attachments are not kept, so the same small memory takes an event beside one.
-    let beside = format!("{{}}\n{{\"type\":\"attachment\",\"length\":3000000}}\n{}\n{{\"type\":\"event\"}}\n{{}}\n", "x".repeat(3_000_000));
+    let beside = format!(
+        "{{}}\n{{\"type\":\"attachment\",\"length\":3000000}}\n{}\n{{\"type\":\"event\"}}\n{{}}\n",
+        "x".repeat(3_000_000)
+    );
     assert_eq!(small.envelope(&beside).await.status, 200);
     assert_eq!(small.told(), ["42 attachment invalid unsupported_item:attachment 1", "error {}"]);
     assert_eq!(small.ingest.memory_free_bytes(), 64 << 10, "leases are given back");
@@ -389,12 +432,16 @@ async fn slow_clients() {
 async fn browsers() {
     let rig = Rig::new().await;
     let path = format!("/api/42/envelope/?sentry_key={KEY}");
-    let asked = rig.send("OPTIONS", &path, &["Origin: https://shop.example", "Access-Control-Request-Method: POST"], b"").await;
+    let asked = rig
+        .send("OPTIONS", &path, &["Origin: https://shop.example", "Access-Control-Request-Method: POST"], b"")
+        .await;
     assert_eq!((asked.status, asked.header("access-control-allow-origin")), (200, "*"));
     assert!(asked.header("access-control-allow-headers").contains("x-sentry-auth"));
     assert_eq!(asked.header("access-control-max-age"), "3600");
     for (origin, status) in [("https://shop.example", 200), ("https://evil.example", 403)] {
-        let answer = rig.post(&path, &[&format!("Origin: {origin}"), "content-type: text/plain"], EVENT.as_bytes()).await;
+        let answer = rig
+            .post(&path, &[&format!("Origin: {origin}"), "content-type: text/plain"], EVENT.as_bytes())
+            .await;
         assert_eq!((answer.status, answer.header("access-control-allow-origin")), (status, "*"));
         assert!(answer.header("access-control-expose-headers").contains("x-sentry-rate-limits"));
     }
@@ -411,7 +458,9 @@ async fn connections_are_kept_and_drained() {
         assert_eq!(client.read().await.status, 200);
     }
     // A refused body is read to its end, so that the connection lives on.
-    client.write(&request("POST", &format!("/api/42/envelope/?sentry_key={STRANGER}"), &[], &[b'x'; 50_000])).await;
+    client
+        .write(&request("POST", &format!("/api/42/envelope/?sentry_key={STRANGER}"), &[], &[b'x'; 50_000]))
+        .await;
     assert_eq!(client.read().await.status, 401);
     client.write(&request("POST", &path, &[], EVENT.as_bytes())).await;
     assert_eq!(client.read().await.status, 200);

@@ -14,6 +14,7 @@ use host_queue::{Appending, Memory, Queue, ReadLimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
 
 pub const KEY: &str = "0123456789abcdef0123456789abcdef";
 pub const DISABLED_KEY: &str = "00000000000000000000000000000002";
@@ -36,7 +37,12 @@ pub fn specs() -> Vec<ProjectSpec> {
             origins: vec!["https://shop.example".to_owned()],
             ..ProjectSpec::default()
         },
-        ProjectSpec { id: 7, disabled: true, keys: vec![key(KEY_OF_DISABLED, "", false)], ..ProjectSpec::default() },
+        ProjectSpec {
+            id: 7,
+            disabled: true,
+            keys: vec![key(KEY_OF_DISABLED, "", false)],
+            ..ProjectSpec::default()
+        },
     ]
 }
 
@@ -50,7 +56,10 @@ pub struct Settled(pub Mutex<Vec<String>>);
 
 impl Book for Settled {
     fn settle(&self, project: ProjectId, c: &OutcomeCount) {
-        self.0.lock().unwrap().push(format!("{project} {} {} {} {}", c.category, c.outcome, c.reason, c.quantity));
+        self.0
+            .lock()
+            .unwrap()
+            .push(format!("{project} {} {} {} {}", c.category, c.outcome, c.reason, c.quantity));
     }
 }
 
@@ -105,7 +114,7 @@ pub struct Rig {
     pub book: Arc<Settled>,
     pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    served: Option<tokio::task::JoinHandle<std::io::Result<()>>>,
+    served: JoinSet<std::io::Result<()>>,
 }
 
 impl Rig {
@@ -119,20 +128,22 @@ impl Rig {
         let book = Arc::new(Settled::default());
         let ids = AtomicU64::new(0);
         let next_id = Arc::new(move || EventId(u128::from(ids.fetch_add(1, Ordering::Relaxed)) + 1));
-        let (queue_port, book_port) = (Arc::clone(&queue) as Arc<dyn Queue>, Arc::clone(&book) as Arc<dyn Book>);
+        let (queue_port, book_port) =
+            (Arc::clone(&queue) as Arc<dyn Queue>, Arc::clone(&book) as Arc<dyn Book>);
         let ingest = Ingest::new(config, queue_port, book_port, Arc::new(|| NOW), next_id);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async { drop(stopped.await) };
-        let served = tokio::spawn(serve(listener, ingest.router(), serving, stopped));
-        Rig { ingest, queue, book, address, stop: Some(stop), served: Some(served) }
+        let mut served = JoinSet::new();
+        served.spawn(serve(listener, ingest.router(), serving, stopped));
+        Rig { ingest, queue, book, address, stop: Some(stop), served }
     }
 
     /// Stops serving and waits for what is under way.
     pub async fn stop(&mut self) {
         self.stop.take().unwrap().send(()).unwrap();
-        self.served.take().unwrap().await.unwrap().unwrap();
+        self.served.join_next().await.unwrap().unwrap().unwrap();
     }
 
     /// All records of the queue.
@@ -147,9 +158,14 @@ impl Rig {
         let mut told = Vec::new();
         for record in self.records() {
             match record.body {
-                Body::Item { category, payload } => told.push(format!("{category} {}", String::from_utf8_lossy(&payload))),
+                Body::Item { category, payload } => {
+                    told.push(format!("{category} {}", String::from_utf8_lossy(&payload)))
+                }
                 Body::Ended(counts) => told.extend(counts.iter().map(|c| {
-                    format!("{} {} {} {} {}", record.meta.project_id, c.category, c.outcome, c.reason, c.quantity)
+                    format!(
+                        "{} {} {} {} {}",
+                        record.meta.project_id, c.category, c.outcome, c.reason, c.quantity
+                    )
                 })),
             }
         }
@@ -179,14 +195,16 @@ impl Rig {
 
 pub fn request(method: &str, path: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n{lines}content-length: {}\r\n\r\n", body.len());
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: x\r\n{lines}content-length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }
 
 /// The same in chunks of a chunked body.
 pub fn chunked(path: &str, headers: &[&str], body: &[u8], chunk: usize) -> Vec<u8> {
     let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-    let mut out = format!("POST {path} HTTP/1.1\r\nhost: x\r\n{lines}transfer-encoding: chunked\r\n\r\n").into_bytes();
+    let mut out =
+        format!("POST {path} HTTP/1.1\r\nhost: x\r\n{lines}transfer-encoding: chunked\r\n\r\n").into_bytes();
     for part in body.chunks(chunk) {
         write!(out, "{:x}\r\n", part.len()).unwrap();
         out.extend_from_slice(part);
