@@ -32,7 +32,7 @@ def rows(sql):
 
 
 def print_table(header, lines, right=()):
-    cells = [header, *[[str(cell) for cell in line] for line in lines]]
+    cells = [header, *[["" if cell is None else str(cell) for cell in line] for line in lines]]
     widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
     for number, line in enumerate(cells):
         padded = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths))]
@@ -45,7 +45,7 @@ def outcomes(sent, discarded):
     title("What was sent, and what became of it")
     found = rows(f"""
         SELECT category, outcome, coalesce(reason, ''), coalesce(stage, ''), sum(quantity)::BIGINT
-        FROM {table('outcomes')} GROUP BY ALL ORDER BY category, outcome != 'accepted', outcome, 3""")
+        FROM {table('outcomes')} GROUP BY ALL ORDER BY 1, 2, 3""")
     print_table(["category", "outcome", "reason", "decided by", "items"], found, right={4})
     print()
     made = {category: sent.get(category, 0) + discarded.get(category, 0) for category in sent | discarded}

@@ -172,4 +172,4 @@ fn pipeline_config(pipeline: Pipeline) -> Result<String> {
 }
 
 /// A tenth of the traces.
-const SAMPLER_CONFIG: &str = "default = 0.1";
+const SAMPLER_CONFIG: &str = "rates = { '*' = 0.1 }";

@@ -118,7 +118,7 @@ fn a_store_that_fails_loses_nothing_and_stops_nobody() -> Result<()> {
             "write ENOSPC short=50 path=/store/",
             "create ENOSPC path=/store/",
             "fsync EIO path=/store/",
-            "rename EIO path=/store/",
+            "write EIO short=10 times=5 path=/store/",
         ] {
             let host = scene.faults.start(scene.home)?;
             let load = scene.load(&host)?;
@@ -141,10 +141,10 @@ fn kill_9_on_a_failing_disk() -> Result<()> {
     const RULES: [&str; 6] = [
         "fsync EIO after=5 times=1",
         "write ENOSPC after=9 short=50",
-        "create ENOSPC after=2 times=3\nrename EIO times=1",
+        "create ENOSPC after=2 times=3\nfsync EIO times=1 path=/store/",
         "fsync EIO times=2 path=/store/",
         "write EIO after=3 times=1 path=/queue/",
-        "rename ENOSPC times=2\nwrite ENOSPC times=2 short=10 path=/store/",
+        "create EIO times=2\nwrite ENOSPC times=2 short=10 path=/store/",
     ];
     scene(|scene| {
         for (cycle, rules) in RULES.iter().cycle().take(18).enumerate() {

@@ -28,7 +28,7 @@ fn what_was_answered_with_200_survives_kill_9() -> Result<()> {
         Err(_) => u64::from(std::process::id()),
     };
     eprintln!("{cycles} cycles, TAMIS_TORTURE_SEED={seed}");
-    let options = Options { pipeline: Pipeline::Full, chunk_age_max: "200ms", ..Options::default() };
+    let options = Options { pipeline: Pipeline::Empty, chunk_age_max: "200ms", ..Options::default() };
     Home::new(&options)?.check(|home| torture(home, cycles, seed))
 }
 

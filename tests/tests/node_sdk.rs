@@ -17,7 +17,7 @@ fn every_field_of_node_11_is_found() -> Result<()> {
 }
 
 fn check(package: &str, kinds: &[(&str, u64)]) -> Result<()> {
-    let home = Home::new(&Options { pipeline: Pipeline::Grouping, ..Options::default() })?;
+    let home = Home::new(&Options { pipeline: Pipeline::Empty, ..Options::default() })?;
     home.check(|home| {
         let host = home.start()?;
         let record = home.path().join("record.json");

@@ -30,7 +30,8 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!((rows, rows, rows), (json.len(), numbers.presence.len(), numbers.values.len()));
     assert!(path.starts_with('$') || counts.len() == rows, "{} counts for {rows} rows", counts.len());
     check(&texts, false);
-    check(&json, true);
+    // What serde_json can not read, it can not read in a column either.
+    check(&json, !has_huge_number(&doc));
     for (row, presence) in numbers.presence.iter().enumerate() {
         // A number is a text as well.
         assert!(*presence == 0 || texts.presence[row] == 1 || path.starts_with('$'));

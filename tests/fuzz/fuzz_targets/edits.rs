@@ -4,7 +4,7 @@
 //! Input: a byte with the number of edits, eight bytes for each, a document.
 #![no_main]
 
-use host_event::{Doc, Edit, EditOp, Kind, apply_edits};
+use host_event::{Doc, Edit, EditOp, Kind, NodeRef, apply_edits};
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,24 +24,40 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     assert_eq!(doc.root().kind(), Kind::Object, "only objects can be edited");
+    let keys = keys(doc.root());
+    assert!(edits.iter().all(|edit| !keys.contains(&edit.node)), "keys can not be edited");
     let (Some(before), Some(after)) = (read(doc.text()), read(edited.text())) else {
         // serde_json takes no numbers beyond f64; ours does.
         assert!(read(doc.text()).is_none(), "the edited document is no JSON: {:?}", edited.text());
         return;
     };
-    let (Value::Object(before), Value::Object(after)) = (before, after) else { panic!("an object stays one") };
+    let (Value::Object(before), Value::Object(after)) = (before, after) else {
+        panic!("an object stays one")
+    };
     assert!(after.get("_meta").is_some_and(Value::is_object), "the edits are noted");
     let touched: Vec<_> = edits.iter().map(|edit| edit.node).collect();
     for (key, value) in before.iter().filter(|(key, _)| *key != "_meta") {
-        let holds_an_edit = doc.root().entries().filter(|(k, _)| k.is(key.as_bytes())).any(|(k, v)| {
+        let holds_an_edit = doc.root().entries().filter(|(k, _)| k.is(key.as_bytes())).any(|(_, v)| {
             let (start, end) = v.span();
-            touched.iter().any(|id| {
-                *id == k.id() || doc.node(*id).is_some_and(|n| n.span().0 >= start && n.span().1 <= end)
-            })
+            touched.iter().any(|id| doc.node(*id).is_some_and(|n| n.span().0 >= start && n.span().1 <= end))
         });
-        assert!(holds_an_edit || after.get(key) == Some(value), "{key} was changed by an edit of something else");
+        assert!(
+            holds_an_edit || after.get(key) == Some(value),
+            "{key} was changed by an edit of something else"
+        );
     }
 });
+
+/// The nodes that are keys of objects.
+fn keys(node: NodeRef<'_>) -> Vec<u32> {
+    let (mut found, mut open) = (Vec::new(), vec![node]);
+    while let Some(node) = open.pop() {
+        found.extend(node.entries().map(|(key, _)| key.id()));
+        open.extend(node.entries().map(|(_, value)| value));
+        open.extend(node.items());
+    }
+    found
+}
 
 fn edit(bytes: &[u8], nodes: u32) -> Edit {
     let text = TEXTS[usize::from(bytes[4] % 8)];

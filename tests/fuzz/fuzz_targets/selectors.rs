@@ -21,12 +21,15 @@ fuzz_target!(|data: &[u8]| {
     if doc.root().kind() != Kind::Object {
         return;
     }
-    let event = Event { offset: 0, queued_at: 0, category: Category::Error, meta: Meta::default(), doc: doc.clone() };
+    let event =
+        Event { offset: 0, queued_at: 0, category: Category::Error, meta: Meta::default(), doc: doc.clone() };
     let mut columns = Columns::default();
     columns.load(vec![event]);
     let all = columns.leaves("$string").expect("a selector of ours").ids;
     let mut of = |text: String| columns.leaves(&text).map(|leaves| leaves.ids);
-    let (Ok(named), Ok(others)) = (of(format!("$string && ({selector})")), of(format!("$string && !({selector})"))) else {
+    let (Ok(named), Ok(others)) =
+        (of(format!("$string && ({selector})")), of(format!("$string && !({selector})")))
+    else {
         // Only because it is too long or too deep with what was put around it.
         return;
     };
