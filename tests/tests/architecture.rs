@@ -8,8 +8,8 @@ use std::process::Command;
 use serde_json::Value;
 
 const HEADER: &str = "| crate | may depend on (ours) | only here |";
-/// They may depend on everything, since nothing depends on them.
-const LEAVES: [&str; 2] = ["tamis-tests", "tamis-benches"];
+/// What lies here may depend on everything, since nothing that is shipped depends on it.
+const LEAVES: [&str; 2] = ["tests", "benches"];
 
 #[derive(Debug, Default, PartialEq)]
 struct Row {
@@ -19,6 +19,7 @@ struct Row {
 
 #[derive(Debug, Default)]
 struct Crate {
+    /// Below the root of the workspace.
     folder: PathBuf,
     /// What the crate itself is built with; what its tests use is free.
     dependencies: BTreeSet<String>,
@@ -32,19 +33,35 @@ fn crates_depend_on_what_the_table_says() {
     assert!(problems.is_empty(), "ARCHITECTURE.md and cargo metadata disagree:\n{}", problems.join("\n"));
 }
 
+/// Wasmtime's `deserialize` is unsafe by its nature: what it runs must be its own work, which the cache proves with a key.
+const ONE_UNSAFE_PLACE: &str = "host-plugin";
+
 #[test]
 fn host_crates_forbid_unsafe_code() {
-    for (name, crate_) in read_metadata().iter().filter(|(_, c)| c.folder.starts_with(root().join("host"))) {
-        let roots = ["src/lib.rs", "src/main.rs"].map(|file| crate_.folder.join(file));
-        for file in roots.iter().filter(|file| file.is_file()) {
+    for (name, crate_) in read_metadata().iter().filter(|(_, c)| c.folder.starts_with("host")) {
+        let sources = root().join(&crate_.folder).join("src");
+        let lint = if name == ONE_UNSAFE_PLACE { "#![deny(unsafe_code)]" } else { "#![forbid(unsafe_code)]" };
+        for file in ["lib.rs", "main.rs"].map(|file| sources.join(file)).iter().filter(|file| file.is_file())
+        {
             let text = std::fs::read_to_string(file).unwrap();
-            assert!(
-                text.contains("#![forbid(unsafe_code)]"),
-                "{name}: {} does not forbid unsafe code",
-                file.display()
-            );
+            assert!(text.contains(lint), "{name}: {} has no {lint}", file.display());
+        }
+        let places: usize = rust_files(&sources).iter().map(|text| text.matches("unsafe {").count()).sum();
+        assert_eq!(places, usize::from(name == ONE_UNSAFE_PLACE), "unsafe places of {name}");
+    }
+}
+
+fn rust_files(folder: &Path) -> Vec<String> {
+    let mut texts = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.extension() {
+            _ if path.is_dir() => texts.extend(rust_files(&path)),
+            Some(extension) if extension == "rs" => texts.push(std::fs::read_to_string(&path).unwrap()),
+            _ => {}
         }
     }
+    texts
 }
 
 #[test]
@@ -62,7 +79,7 @@ fn a_breach_of_each_kind_is_found() {
         ("b".to_owned(), crate_of(&["a", "big"])),
         ("c".to_owned(), crate_of(&["b", "big-helper", "small"])),
         ("new".to_owned(), crate_of(&[])),
-        ("tamis-tests".to_owned(), crate_of(&["c", "big"])),
+        ("helper".to_owned(), Crate { folder: "tests/helper".into(), ..crate_of(&["c", "big"]) }),
     ]);
     let want = [
         "a depends on b, and may not",
@@ -76,7 +93,8 @@ fn a_breach_of_each_kind_is_found() {
 
 fn compare(rows: &BTreeMap<String, Row>, crates: &BTreeMap<String, Crate>) -> Vec<String> {
     let mut problems = Vec::new();
-    for (name, crate_) in crates.iter().filter(|(name, _)| !LEAVES.contains(&name.as_str())) {
+    for (name, crate_) in crates.iter().filter(|(_, c)| !LEAVES.iter().any(|leaf| c.folder.starts_with(leaf)))
+    {
         let Some(row) = rows.get(name) else {
             problems.push(format!("{name} has no row"));
             continue;
@@ -142,7 +160,8 @@ fn read_metadata() -> BTreeMap<String, Crate> {
     packages
         .iter()
         .map(|package| {
-            let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().to_owned();
+            let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap();
+            let folder = folder.strip_prefix(root()).unwrap().to_owned();
             let dependencies = package["dependencies"].as_array().unwrap().iter();
             let dependencies =
                 dependencies.filter(|d| d["kind"] != "dev").map(|d| d["name"].as_str().unwrap().to_owned());
