@@ -171,9 +171,8 @@ pub(crate) struct Files<'a> {
 }
 
 impl Files<'_> {
-    fn body(&self, table: Table) -> Bytes {
-        let found = self.bodies.iter().find(|(t, _)| *t == table);
-        found.map(|(_, bytes)| bytes.clone()).expect("a table with rows has a file")
+    fn body(&self, table: Table) -> Option<Bytes> {
+        self.bodies.iter().find(|(t, _)| *t == table).map(|(_, bytes)| bytes.clone())
     }
 }
 
@@ -186,7 +185,8 @@ pub(crate) fn step(
     match decide(facts) {
         Decision::Finish(finish) => return Ok(Some(finish)),
         Decision::CreateLedger => {
-            let answer = store.create(&files.names.ledger(), files.body(Table::Outcomes))?;
+            let Some(body) = files.body(Table::Outcomes) else { return Ok(Some(no_file(Table::Outcomes))) };
+            let answer = store.create(&files.names.ledger(), body)?;
             facts.ledger = match (answer, &facts.purpose) {
                 (Create::Created, Purpose::Close(mine)) => Known::There(mine.clone()),
                 _ => Known::Refused,
@@ -201,7 +201,8 @@ pub(crate) fn step(
             };
         }
         Decision::CreateTable(table) => {
-            *facts.table_mut(table) = match store.create(&files.names.table(table), files.body(table))? {
+            let Some(body) = files.body(table) else { return Ok(Some(no_file(table))) };
+            *facts.table_mut(table) = match store.create(&files.names.table(table), body)? {
                 Create::Created => Known::There(()),
                 Create::Exists => Known::Refused,
             };
@@ -212,4 +213,9 @@ pub(crate) fn step(
         }
     }
     Ok(None)
+}
+
+/// The ledger names rows that this writer has not made, so it is not what it was taken for.
+fn no_file(table: Table) -> Finish {
+    Finish::Broken(format!("the ledger names rows of {table} and none were made"))
 }

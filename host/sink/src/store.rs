@@ -5,12 +5,14 @@
 
 mod memory;
 mod opened;
+mod shelf;
 
 #[cfg(test)]
 pub(crate) mod conformance;
 
 pub use memory::MemoryStore;
 pub use opened::{OpenError, OpenedStore};
+pub use shelf::StoreShelf;
 
 use std::ops::Range;
 use std::thread;

@@ -1,4 +1,5 @@
 //! Chunks written through the port, read back with Arrow, and proven by `verify`.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

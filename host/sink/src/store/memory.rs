@@ -34,9 +34,10 @@ impl Store for MemoryStore {
     fn read_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
         let objects = self.objects();
         let found = objects.get(path).ok_or_else(|| StoreError::permanent(path, "there is none"))?;
-        let fits = range.start <= range.end && range.end <= found.len() as u64;
-        let range = fits.then(|| range.start as usize..range.end as usize);
-        Ok(found.slice(range.ok_or_else(|| StoreError::permanent(path, "range beyond its end"))?))
+        if range.start > range.end || range.end > found.len() as u64 {
+            return Err(StoreError::permanent(path, "range beyond its end"));
+        }
+        Ok(found.slice(range.start as usize..range.end as usize))
     }
 
     fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {

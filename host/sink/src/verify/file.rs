@@ -24,7 +24,6 @@ pub(super) struct TableFile {
 
 impl TableFile {
     /// `Ok(None)` where there is no such file; the inner `Err` says why it is no Parquet file.
-    #[expect(clippy::type_complexity, reason = "the store failing, the file missing and the file being bad are three things")]
     pub(super) fn open(
         store: &Arc<dyn Store>,
         path: &str,
