@@ -42,10 +42,17 @@ class Ledger:
                 if item.type == "client_report":
                     continue  # It is about items, it is none.
                 category = {"event": "error", "log": "log_item", "sessions": "session"}.get(item.type, item.type)
-                self.sent[category] += item.headers.get("item_count", 1)
+                self.sent[category] += self.quantity(item)
                 event = item.get_event() if item.type == "event" else None
                 if event and (event.get("tags") or {}).get("demo") == "leak" and self.leak is None:
                     self.leak = json.loads(item.get_bytes())
+
+    @staticmethod
+    def quantity(item):
+        if item.type == "sessions":
+            # The SDK sums up the sessions of each minute; every sum is one thing to account for.
+            return len(json.loads(item.get_bytes())["aggregates"])
+        return item.headers.get("item_count", 1)
 
     def loss(self, reason, category, quantity):
         with self.lock:

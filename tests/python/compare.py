@@ -73,6 +73,11 @@ def items_of(envelopes):
             if "items+json" in item["header"].get("content_type", "") or "vnd.sentry.items" in item["header"].get("content_type", ""):
                 for inner in json.loads(item["payload"])["items"]:
                     yield kind, envelope["header"], inner
+            elif kind == "sessions":
+                # Sums by minute: each is one thing to account for.
+                body = json.loads(item["payload"])
+                for aggregate in body["aggregates"]:
+                    yield kind, envelope["header"], aggregate
             else:
                 body = json.loads(item["payload"]) if kind != "attachment" else None
                 yield kind, envelope["header"], body
