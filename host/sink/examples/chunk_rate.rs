@@ -18,9 +18,9 @@ const NOW: i64 = 1_795_375_676_123;
 const PROJECTS: u64 = 50;
 const GROUPS: u64 = 400;
 const WORDS: [&str; 24] = [
-    "checkout", "order", "session", "payment", "render", "fetch", "index", "cache", "worker", "stream", "token",
-    "handler", "batch", "widget", "search", "queue", "invoice", "profile", "upload", "schema", "metric", "router",
-    "policy", "parser",
+    "checkout", "order", "session", "payment", "render", "fetch", "index", "cache", "worker", "stream",
+    "token", "handler", "batch", "widget", "search", "queue", "invoice", "profile", "upload", "schema",
+    "metric", "router", "policy", "parser",
 ];
 
 /// SplitMix64: all that is needed for shapes.
@@ -83,9 +83,23 @@ fn event(draw: &mut Draw, project: u64) -> (String, String) {
         .collect();
     let json = format!(
         r#"{{"event_id":"{}","timestamp":"2026-11-22T19:27:{:02}.{:06}Z","platform":"python","level":"error","release":"shop@2.{}.0","environment":"production","server_name":"web-{}","transaction":"/{place}/{kind}","logger":"{kind}.{place}","sdk":{{"name":"sentry.python","version":"2.75.0","integrations":["django","logging","stdlib"]}},"user":{{"id":"{}","ip_address":"10.{}.{}.7"}},"tags":{{"region":"eu-{}","runtime":"CPython 3.13.1","{place}":"{}","plan":"{}"}},"request":{{"method":"POST","url":"https://shop.example/{place}/{kind}","headers":{{"Accept":"*/*","User-Agent":"Mozilla/5.0 (X11; Linux x86_64) Chrome/1{}.0"}}}},"contexts":{{"trace":{{"trace_id":"{}","span_id":"{}","type":"trace"}},"runtime":{{"name":"CPython","version":"3.13.1"}}}},"breadcrumbs":{{"values":[{}]}},"exception":{{"values":[{{"type":"{kind}Error","value":"{kind} {} is gone","module":"{place}.errors","mechanism":{{"type":"chained","handled":true}},"stacktrace":{{"frames":[{first}]}}}},{{"type":"{place}Failed","value":"could not {kind} the {place}: {}","mechanism":{{"type":"django","handled":false}},"stacktrace":{{"frames":[{second}]}}}}]}}}}"#,
-        draw.hex(32), draw.below(60), draw.below(1_000_000), draw.zipf(9), draw.below(20), draw.below(100_000),
-        draw.below(200), draw.below(200), draw.below(4), draw.word(), draw.word(), draw.below(40), draw.hex(32),
-        draw.hex(16), crumbs.join(","), draw.below(1_000_000), draw.below(1_000_000)
+        draw.hex(32),
+        draw.below(60),
+        draw.below(1_000_000),
+        draw.zipf(9),
+        draw.below(20),
+        draw.below(100_000),
+        draw.below(200),
+        draw.below(200),
+        draw.below(4),
+        draw.word(),
+        draw.word(),
+        draw.below(40),
+        draw.hex(32),
+        draw.hex(16),
+        crumbs.join(","),
+        draw.below(1_000_000),
+        draw.below(1_000_000)
     );
     (json, format!("{group:032x}"))
 }
@@ -98,8 +112,7 @@ struct Made {
 
 fn settled(offset: u64, made: &Made, doc: Doc) -> Settled {
     let fingerprints = vec![("app".to_owned(), made.hash.clone()), ("system".to_owned(), made.hash.clone())];
-    let group =
-        Group { id: GroupId::of(made.project, &made.hash), fingerprints, headline: headline(&doc) };
+    let group = Group { id: GroupId::of(made.project, &made.hash), fingerprints, headline: headline(&doc) };
     let meta = Meta {
         project_id: made.project,
         received_at: NOW,
@@ -160,8 +173,13 @@ fn main() -> io::Result<()> {
         writeln!(
             out,
             "sink {:.0} (push {:.0}, close {:.0}); parse {:.0}; with parse {:.0}; in memory {:.1} MB, file {:.1} MB",
-            rate(push + close), rate(push), rate(close), rate(parse), rate(parse + push + close),
-            memory as f64 / 1e6, files[0].size as f64 / 1e6
+            rate(push + close),
+            rate(push),
+            rate(close),
+            rate(parse),
+            rate(parse + push + close),
+            memory as f64 / 1e6,
+            files[0].size as f64 / 1e6
         )?;
     }
     Ok(())

@@ -5,9 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, NullBufferBuilder, RecordBatch, StringViewArray, UInt32Array, make_view,
-};
+use arrow::array::{ArrayRef, NullBufferBuilder, RecordBatch, StringViewArray, UInt32Array, make_view};
 use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::compute::take;
 use arrow::datatypes::DataType;

@@ -9,9 +9,7 @@ use arrow::array::{ArrayRef, ListArray, MapArray, StructArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use host_event::{Kind, NodeRef};
 
-use crate::columns::{
-    Build, Filled, MaybeFlag, MaybeInt, MaybeText, NO_NULLS, Rows, Text, array_of,
-};
+use crate::columns::{Build, Filled, MaybeFlag, MaybeInt, MaybeText, NO_NULLS, Rows, Text, array_of};
 use crate::wire::{fields, members};
 
 /// Entries of one map. Sentry allows 200 tags; what goes beyond stays in the payload.

@@ -242,7 +242,8 @@ mod tests {
     /// What some engine can not read, or reads differently from the others.
     fn check(data_type: &DataType, place: &str) {
         match data_type {
-            DataType::Utf8 | DataType::Utf8View | DataType::Int64 | DataType::Float64 | DataType::Boolean => {}
+            DataType::Utf8 | DataType::Utf8View | DataType::Int64 | DataType::Float64 | DataType::Boolean => {
+            }
             DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if &**zone == "UTC" => {}
             DataType::List(element) => {
                 assert!(!element.is_nullable(), "{place}: null structs");

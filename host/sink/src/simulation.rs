@@ -59,7 +59,9 @@ impl Mistake {
             (Mistake::TablesFirst, Purpose::Close(mine), Known::Nothing) => facts
                 .tables
                 .iter()
-                .find(|(t, known)| mine.rows_of(*t) > 0 && !matches!(known, Known::There(()) | Known::Refused))
+                .find(|(t, known)| {
+                    mine.rows_of(*t) > 0 && !matches!(known, Known::There(()) | Known::Refused)
+                })
                 .map(|(t, _)| Decision::CreateTable(*t)),
             (Mistake::LedgerExistsIsMine, Purpose::Close(mine), Known::Refused) => {
                 let believed = Facts { ledger: Known::There(mine.clone()), ..facts.clone() };
@@ -239,8 +241,11 @@ fn read_ledger(bytes: &Bytes) -> Result<Ledger, String> {
 impl World {
     fn new(seed: u64, mistake: Option<Mistake>) -> World {
         let mut draw = Draw(seed);
-        let state =
-            FaultyState { draw: Draw(draw.below(u64::MAX)), fails_one_in: 2 + draw.below(8), late: Vec::new() };
+        let state = FaultyState {
+            draw: Draw(draw.below(u64::MAX)),
+            fails_one_in: 2 + draw.below(8),
+            late: Vec::new(),
+        };
         let overwrite = mistake == Some(Mistake::Overwrite);
         let store = Faulty { inner: MemoryStore::default(), state: Mutex::new(state), overwrite };
         World { store, draw, mistake, committed: 0, attempts: 0 }
@@ -358,7 +363,10 @@ impl World {
                 let path = Names::of(&ledger).table(*table);
                 let found = self.store.inner.read(&path).unwrap();
                 if found != Some(table_body(ledger.start, ledger.end)) {
-                    return Err(format!("{path} has {found:?} and should have {}..{}", ledger.start, ledger.end));
+                    return Err(format!(
+                        "{path} has {found:?} and should have {}..{}",
+                        ledger.start, ledger.end
+                    ));
                 }
                 named.push(path);
             }

@@ -71,7 +71,12 @@ pub(crate) struct Shared {
 impl ParquetSink {
     /// Opens the store at `url` (see [`OpenedStore::open`]), makes sure that it keeps its promise, and publishes the newest schema. `nonce` is
     /// random, and different for each process that ever opens the store.
-    pub fn open(url: &str, config: SinkConfig, nonce: u128, runtime: Handle) -> Result<ParquetSink, OpenError> {
+    pub fn open(
+        url: &str,
+        config: SinkConfig,
+        nonce: u128,
+        runtime: Handle,
+    ) -> Result<ParquetSink, OpenError> {
         let store = OpenedStore::open(url, runtime)?;
         ParquetSink::with_store(Arc::new(store), url, config, nonce)
     }

@@ -109,7 +109,9 @@ pub fn probe(store: &dyn Store, nonce: &str) -> Result<Result<(), String>, Store
         let winners: Vec<_> = (0..PROBE_WRITERS).filter(|w| answers[*w] == Create::Created).collect();
         let [winner] = winners[..] else {
             let winners = winners.len();
-            return Ok(Err(format!("{winners} of {PROBE_WRITERS} writers were told that they created one object")));
+            return Ok(Err(format!(
+                "{winners} of {PROBE_WRITERS} writers were told that they created one object"
+            )));
         };
         if found.as_deref() != Some(winner.to_string().as_bytes()) {
             return Ok(Err("what is there is not what the winner wrote".into()));

@@ -1,7 +1,9 @@
 //! Chunks written through the port, read back with Arrow, and proven by `verify`.
 #![allow(clippy::unwrap_used)]
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
@@ -9,8 +11,9 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use host_event::{Category, Doc, EventId, Meta, Outcome, OutcomeCount};
 use host_group::{Group, GroupId, headline};
+use host_pipeline::generation::Shelf;
 use host_pipeline::{Accepted, ChunkPlace, Closed, End, Found, Settled, Sink, SinkError};
-use host_sink::store::{MemoryStore, OpenedStore, Store};
+use host_sink::store::{Create, Entry, MemoryStore, OpenedStore, Store, StoreError, StoreShelf};
 use host_sink::{BreachKind, ParquetSink, Report, Silent, SinkConfig, Table, verify};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -99,8 +102,18 @@ fn every_kind() -> Vec<Settled> {
         ended(107, dropped),
         ended(108, quarantined),
         ended(109, End::Ended(counts)),
-        accepted(110, 1, Category::Error, r#"{"level":7,"user":[],"exception":3,"tags":9,"timestamp":"never"}"#),
-        accepted(111, 1, Category::Error, r#"{"logentry":{"message":"later"},"timestamp":"2026-11-22T19:30:00Z"}"#),
+        accepted(
+            110,
+            1,
+            Category::Error,
+            r#"{"level":7,"user":[],"exception":3,"tags":9,"timestamp":"never"}"#,
+        ),
+        accepted(
+            111,
+            1,
+            Category::Error,
+            r#"{"logentry":{"message":"later"},"timestamp":"2026-11-22T19:30:00Z"}"#,
+        ),
         accepted(112, 1, Category::Error, r#"{"message":"earlier","timestamp":"2026-11-22T19:20:00Z"}"#),
     ]
 }
@@ -187,7 +200,10 @@ fn rows_are_sorted_and_nothing_of_the_host_leaks() {
         (0..events.num_rows()).map(|r| (projects.value(r), groups.value(r), times.value(r))).collect();
     assert!(keys.is_sorted(), "{keys:?}");
     for table in [Table::Events, Table::Spans, Table::Logs] {
-        assert!(!show(&rows(&store, table), &[]).contains("203.0.113.9"), "the client's address was not scrubbed");
+        assert!(
+            !show(&rows(&store, table), &[]).contains("203.0.113.9"),
+            "the client's address was not scrubbed"
+        );
     }
     let weights = events.column_by_name("sample_rate").unwrap().as_primitive::<Float64Type>();
     assert!(weights.values().iter().all(|w| *w == 0.125));
@@ -279,7 +295,11 @@ fn verify_finds_what_is_wrong() {
     let elsewhere = name(Table::Logs, 500);
     let cases: Vec<(&str, Box<dyn Fn(&Arc<dyn Store>)>, Vec<BreachKind>)> = vec![
         ("a table is gone", Box::new(|s| s.delete(&name(Table::Spans, 100)).unwrap()), vec![MissingTable]),
-        ("the last table is gone", Box::new(|s| s.delete(&name(Table::Events, 113)).unwrap()), vec![Unfinished]),
+        (
+            "the last table is gone",
+            Box::new(|s| s.delete(&name(Table::Events, 113)).unwrap()),
+            vec![Unfinished],
+        ),
         (
             "a ledger is gone",
             Box::new(|s| s.delete(&name(Table::Outcomes, 113)).unwrap()),
@@ -316,7 +336,9 @@ fn verify_finds_what_is_wrong() {
         (
             "a ledger that is none",
             Box::new(|s| {
-                s.create("outcomes/dt=2026-11-22/hour=19/x.parquet", Bytes::from_static(b"PAR1")).map(|_| ()).unwrap();
+                s.create("outcomes/dt=2026-11-22/hour=19/x.parquet", Bytes::from_static(b"PAR1"))
+                    .map(|_| ())
+                    .unwrap();
             }),
             vec![UnreadableLedger],
         ),
@@ -330,7 +352,8 @@ fn verify_finds_what_is_wrong() {
 #[test]
 fn verify_finds_gaps_overlaps_and_forks() {
     use BreachKind::*;
-    let errors = |start: u64, end: u64| (start..end).map(|o| accepted(o, 1, Category::Error, EVENT)).collect();
+    let errors =
+        |start: u64, end: u64| (start..end).map(|o| accepted(o, 1, Category::Error, EVENT)).collect();
     for (start, queued_at, want) in
         [(115, RECEIVED_AT, Gap), (112, RECEIVED_AT, Overlap), (100, RECEIVED_AT + 3_600_000, Fork)]
     {
@@ -342,6 +365,139 @@ fn verify_finds_gaps_overlaps_and_forks() {
         assert_eq!(kinds(&report), [want], "{}", report.render());
         assert_eq!((report.breaches[0].partition, report.breaches[0].offset), (Some(3), Some(start)));
     }
+}
+
+/// Every category takes any document: what makes no sense is null, and the payload keeps it.
+#[test]
+fn hostile_documents_become_rows() {
+    let deep = format!("{{\"contexts\":{}1{}}}", "[".repeat(400), "]".repeat(400));
+    let long = format!(r#"{{"message":"{0}","body":"{0}","tags":{{"a":"{0}"}}}}"#, "é".repeat(1 << 19));
+    let tags: Vec<_> = (0..100_000).map(|i| format!("\"k{}\":{i}", i % 60_000)).collect();
+    let many = format!(r#"{{"tags":{{{0}}},"attributes":{{{0}}}}}"#, tags.join(","));
+    let documents = [
+        "[]",
+        "\"text\"",
+        "null",
+        "{}",
+        r#"{"exception":{"values":[1,null,[],{},{"stacktrace":[]},{"stacktrace":{"frames":{}}},{"mechanism":true}]}}"#,
+        r#"{"contexts":{"trace":[1]},"spans":{"a":1},"user":1,"sdk":[],"request":"x","logentry":{},"attributes":[["a","b"],["a"]]}"#,
+        r#"{"timestamp":1e308,"start_timestamp":-1e308,"end_timestamp":99999999999999999999,"started":"0000-00-00","seq":1e30,"errors":9223372036854775808}"#,
+        r#"{"tags":[[1,2],[[],{}],["\u0000","\ud83d\ude00"],null],"release":"a\u0000b","level":{},"platform":false}"#,
+        r#"{"timest\u0061mp":1795375670,"level":"error","level":"info","aggregates":[{"exited":9223372036854775807},{"exited":1},7]}"#,
+        &deep,
+        &long,
+        &many,
+    ];
+    let categories = [
+        Category::Error,
+        Category::Transaction,
+        Category::Span,
+        Category::Log,
+        Category::Session,
+        Category::CheckIn,
+        Category::Attachment,
+    ];
+    let all = documents.iter().flat_map(|d| categories.iter().map(move |c| (*d, *c)));
+    let records: Vec<_> = (100..).zip(all).map(|(o, (d, c))| accepted(o, u64::MAX, c, d)).collect();
+    let (store, count) = (memory(), records.len() as u64);
+    assert_eq!(write(&sink(&store, 1), PLACE, records).unwrap(), Closed::Done);
+    let report = proof(&store);
+    assert!(report.is_sound(), "{}", report.render());
+    assert_eq!((report.offsets, report.rows[&Table::Logs]), (count, documents.len() as u64));
+    let logs = rows(&store, Table::Logs);
+    let bodies = logs.column_by_name("body").unwrap().as_string::<i32>();
+    assert!(bodies.iter().flatten().all(|b| b.len() <= 8192) && bodies.iter().flatten().count() == 1);
+}
+
+#[test]
+fn small_row_groups_hold_the_same_rows() {
+    let store = memory();
+    let mut config = SinkConfig::new("main");
+    config.files.row_group_rows_max = 3;
+    let small = ParquetSink::with_store(Arc::clone(&store), "memory", config, 1).unwrap();
+    let records = (100..120).map(|o| accepted(o, o % 3, Category::Error, EVENT)).collect();
+    write(&small, PLACE, records).unwrap();
+    let bytes = store.read(&name(Table::Events, 100)).unwrap().unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+    assert_eq!(reader.metadata().num_row_groups(), 7);
+    let events = rows(&store, Table::Events);
+    let projects = events.column_by_name("project_id").unwrap().as_primitive::<Int64Type>();
+    let offsets = events.column_by_name("offset").unwrap().as_primitive::<Int64Type>();
+    assert!(projects.values().is_sorted() && events.num_rows() == 20);
+    assert!((0..20).all(|r| offsets.value(r) % 3 == projects.value(r)), "columns stay together");
+}
+
+/// A store that fails for good, or says for good that all exists and has nothing.
+struct Stubborn {
+    inner: MemoryStore,
+    answer: fn() -> Result<Create, StoreError>,
+}
+
+impl Store for Stubborn {
+    fn create(&self, path: &str, bytes: Bytes) -> Result<Create, StoreError> {
+        if path.starts_with("control/") { self.inner.create(path, bytes) } else { (self.answer)() }
+    }
+    fn read(&self, path: &str) -> Result<Option<Bytes>, StoreError> {
+        self.inner.read(path)
+    }
+    fn read_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        self.inner.read_range(path, range)
+    }
+    fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {
+        self.inner.size(path)
+    }
+    fn list(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
+        self.inner.list(folder)
+    }
+    fn delete(&self, path: &str) -> Result<(), StoreError> {
+        self.inner.delete(path)
+    }
+}
+
+#[test]
+fn patience_ends() {
+    let cases: [(fn() -> Result<Create, StoreError>, bool, &str); 3] = [
+        (|| Ok(Create::Exists), true, "has nothing there"),
+        (|| Err(StoreError { path: "p".into(), what: "full".into(), is_transient: true }), true, "full"),
+        (
+            || Err(StoreError { path: "p".into(), what: "no such call".into(), is_transient: false }),
+            false,
+            "no such call",
+        ),
+    ];
+    for (answer, is_retry, want) in cases {
+        let store: Arc<dyn Store> = Arc::new(Stubborn { inner: MemoryStore::default(), answer });
+        let mut config = SinkConfig::new("main");
+        config.patience.wait_min = Duration::from_millis(1);
+        config.patience.waits_max = Duration::from_millis(5);
+        let sink = ParquetSink::with_store(store, "memory", config, 1).unwrap();
+        let error = write(&sink, PLACE, every_kind()).unwrap_err();
+        assert_eq!(matches!(error, SinkError::Retry { .. }), is_retry, "{error}");
+        assert!(error.to_string().contains(want), "{error}");
+    }
+}
+
+#[test]
+fn sources_must_be_fit_for_names() {
+    for source in ["", "a/b", "a b", "é"] {
+        let opened = ParquetSink::with_store(memory(), "memory", SinkConfig::new(source), 1);
+        assert!(opened.is_err(), "{source:?}");
+    }
+}
+
+#[test]
+fn generations_find_their_shelf() {
+    let shelf = StoreShelf(memory());
+    assert_eq!(shelf.create("control/pipeline/1.json", b"one".to_vec()), Ok(true));
+    assert_eq!(
+        shelf.create("control/pipeline/1.json", b"one".to_vec()),
+        Ok(true),
+        "a lost answer to the own write"
+    );
+    assert_eq!(shelf.create("control/pipeline/1.json", b"two".to_vec()), Ok(false));
+    assert_eq!(shelf.list("control/pipeline"), Ok(vec!["1.json".to_owned()]));
+    assert_eq!(shelf.get("control/pipeline/1.json"), Ok(b"one".to_vec()));
+    assert!(shelf.get("control/pipeline/2.json").unwrap_err().contains("2.json"));
 }
 
 #[test]

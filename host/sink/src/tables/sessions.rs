@@ -81,7 +81,8 @@ impl Sessions {
             let counts = buckets().filter_map(|b| b.get(key)?.as_i64());
             f.aggregates.map(|_| counts.fold(0, i64::saturating_add))
         };
-        let earliest = || buckets().filter_map(|b| near_micros(b.get("started"), origin.meta.received_at)).min();
+        let earliest =
+            || buckets().filter_map(|b| near_micros(b.get("started"), origin.meta.received_at)).min();
         let timestamp = plausible_micros(f.timestamp, origin.meta.received_at);
         self.project_id.push(origin.project());
         self.event_id.push_id(origin.meta.event_id.0);

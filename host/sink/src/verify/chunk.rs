@@ -6,9 +6,9 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use host_event::{Category, Offset, Outcome};
 
+use super::Chunk;
 use super::file::TableFile;
 use super::report::{BreachKind, Report};
-use super::Chunk;
 use crate::ledger::Names;
 use crate::schema::Table;
 use crate::store::{Store, StoreError};

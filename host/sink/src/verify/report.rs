@@ -102,14 +102,7 @@ impl Report {
         }
     }
 
-    pub(super) fn count(
-        &mut self,
-        project: i64,
-        category: &str,
-        outcome: &str,
-        reason: &str,
-        quantity: u64,
-    ) {
+    pub(super) fn count(&mut self, project: i64, category: &str, outcome: &str, reason: &str, quantity: u64) {
         let key = (project, category.to_owned(), outcome.to_owned(), reason.to_owned());
         *self.sums.entry(key).or_default() += quantity;
     }
