@@ -54,7 +54,7 @@ clean_up() {
         kill -TERM "$tamis_pid" 2>/dev/null || true
         wait "$tamis_pid" 2>/dev/null || true
     fi
-    if [[ $status -ne 0 && -s $data/tamis.log ]]; then
+    if [[ $status -ne 0 && -n ${started:-} && -s $data/tamis.log ]]; then
         printf 'demo: failed with %s; the end of %s:\n' "$status" "$data/tamis.log" >&2
         tail -n 20 "$data/tamis.log" >&2
     fi
@@ -71,6 +71,7 @@ start() {
     say "starting tamis: queue, tables and log are in $data"
     "$tamis" run --config "$demo/tamis.toml" --pipeline "$demo/pipeline.toml" >"$data/ready" 2>"$data/tamis.log" &
     tamis_pid=$!
+    started=yes
     local until=$((SECONDS + ready_seconds_max))
     until grep -q '^ready ' "$data/ready"; do
         kill -0 "$tamis_pid" 2>/dev/null || { wait "$tamis_pid" || fail "tamis ended with $? before it was ready"; }

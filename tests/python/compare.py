@@ -77,7 +77,7 @@ def items_of(envelopes):
                 # Sums by minute: each is one thing to account for.
                 body = json.loads(item["payload"])
                 for aggregate in body["aggregates"]:
-                    yield kind, envelope["header"], aggregate
+                    yield kind, envelope["header"], {**body, "aggregates": [aggregate]}
             else:
                 body = json.loads(item["payload"]) if kind != "attachment" else None
                 yield kind, envelope["header"], body
