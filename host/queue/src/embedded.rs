@@ -112,6 +112,7 @@ impl Embedded {
             disk_bytes_max: config.disk_bytes_max,
             commit_delay_max: config.commit_delay_max,
             used_bytes: AtomicU64::new(0),
+            groups: AtomicU64::new(0),
             poisoned: Mutex::new(None),
             closed: AtomicBool::new(false),
         });
@@ -143,6 +144,11 @@ impl Embedded {
         let finished = self.parts.iter().map(|part| part.finish(&self.shared)).collect::<Vec<_>>();
         panicked.map_err(|_| Error::Poisoned("a writing thread panicked".into()))?;
         finished.into_iter().collect()
+    }
+
+    /// How many groups were written since it was opened, each with one fsync; for metrics.
+    pub fn groups(&self) -> u64 {
+        self.shared.groups.load(Ordering::Relaxed)
     }
 
     fn part(&self, partition: Partition) -> Result<&Arc<Part>, Error> {
@@ -244,6 +250,7 @@ struct Shared {
     disk_bytes_max: u64,
     commit_delay_max: Duration,
     used_bytes: AtomicU64,
+    groups: AtomicU64,
     /// Set once. One disk serves all partitions, so a failure in one stops them all.
     poisoned: Mutex<Option<String>>,
     closed: AtomicBool,
