@@ -1,5 +1,7 @@
 //! The values that a selector names, in all events of the batch.
 
+use crate::Event;
+use crate::batch::Batch;
 use crate::source::LeafList;
 
 /// One value that a selector of a [`Scrubber`](crate::Scrubber) names.
@@ -42,11 +44,22 @@ pub enum LeafKind {
 pub struct Leaves<'a> {
     selector: usize,
     list: &'a LeafList,
+    batch: &'a Batch,
 }
 
 impl<'a> Leaves<'a> {
-    pub(crate) fn new(selector: usize, list: &'a LeafList) -> Leaves<'a> {
-        Leaves { selector, list }
+    pub(crate) fn new(selector: usize, list: &'a LeafList, batch: &'a Batch) -> Leaves<'a> {
+        Leaves { selector, list, batch }
+    }
+
+    /// The event that a leaf belongs to, by [`Leaf::event`].
+    pub fn event(&self, event: u32) -> Event<'a> {
+        Event::new(self.batch, event)
+    }
+
+    /// For each leaf, the place of its event in the batch, see [`Leaf::event`].
+    pub fn events(&self) -> &'a [u32] {
+        &self.list.events
     }
 
     /// The number of leaves.

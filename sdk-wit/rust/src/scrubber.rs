@@ -29,7 +29,7 @@ pub(crate) fn run<T: Scrubber>(plugin: &mut T, batch: &Batch) -> FlatEdits {
     let mut edits = Edits::default();
     for (index, selector) in plugin.selectors().iter().enumerate() {
         let list = batch.source.leaves(selector);
-        plugin.scrub_all(&Leaves::new(index, &list), &mut edits);
+        plugin.scrub_all(&Leaves::new(index, &list, batch), &mut edits);
     }
     edits.finish()
 }

@@ -1,0 +1,193 @@
+//! Durable ingest over HTTP: the real binary, a load from a second process, an answer only after the fsync.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use host_event::Body;
+use tamis_benches::corpus::{Corpus, Mix};
+use tokio::runtime::Runtime;
+
+use crate::measure::{Row, median};
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+const CONNECTIONS: usize = 64;
+const ROUNDS: usize = 3;
+const EVENT_BYTES: usize = 2048;
+/// `BENCH_LOAD_SECONDS=600` for the ten minutes of the memory bar.
+const LOAD_SECONDS_DEFAULT: u64 = 10;
+
+pub fn rows(_: &Runtime) -> anyhow::Result<Vec<Row>> {
+    let dir = tempfile::tempdir()?;
+    let mut host = Host::start(dir.path())?;
+    let seconds =
+        std::env::var("BENCH_LOAD_SECONDS").ok().and_then(|v| v.parse().ok()).unwrap_or(LOAD_SECONDS_DEFAULT);
+    let (mut rates, mut memory, mut latency) = (Vec::new(), Vec::new(), String::new());
+    for _ in 0..ROUNDS {
+        let load = Command::new(std::env::current_exe()?)
+            .args(["load", &host.address, &seconds.to_string()])
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let loaded = load.wait_with_output()?;
+        let text = String::from_utf8(loaded.stdout)?;
+        let (rate, rest) = text.split_once(' ').context("the load says its rate")?;
+        rates.push(rate.parse()?);
+        latency = rest.trim().to_owned();
+        memory.push(host.memory_mib()?);
+    }
+    host.stop()?;
+    let rate = median(rates);
+    let growth = memory.last().copied().unwrap_or_default();
+    let detail = format!("{CONNECTIONS} connections, {latency}, Parquet written beside it");
+    let of_memory: Vec<_> = memory.iter().map(|m| format!("{m:.0}")).collect();
+    Ok(vec![
+        Row::at_least("durable ingest, 2 KB events, events per second on 2 cores", 20_000.0, rate, &detail),
+        Row::at_most(
+            format!("resident memory under that load, MiB, after {} s", ROUNDS as u64 * seconds),
+            300.0,
+            growth,
+            &format!("round by round {}", of_memory.join(", ")),
+        ),
+    ])
+}
+
+struct Host {
+    child: Child,
+    address: String,
+}
+
+impl Host {
+    fn start(dir: &Path) -> anyhow::Result<Host> {
+        let binary = binary()?;
+        let config = format!(
+            "[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[[project]]\nid = 1\n[[project.key]]\npublic_key = \"{KEY}\"\n"
+        );
+        std::fs::write(dir.join("tamis.toml"), config)?;
+        std::fs::write(dir.join("pipeline.toml"), "")?;
+        let mut child = Command::new(&binary)
+            .arg("run")
+            .current_dir(dir)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().context("stdout is piped")?).read_line(&mut line)?;
+        let address = line.split("ingest=http://").nth(1).and_then(|rest| rest.split(' ').next());
+        let address =
+            address.with_context(|| format!("{} did not start: {line:?}", binary.display()))?.to_owned();
+        Ok(Host { child, address })
+    }
+
+    fn memory_mib(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find(|l| l.starts_with("VmRSS:")).context("Linux says VmRSS")?;
+        let kib: f64 = line.split_whitespace().nth(1).context("a number")?.parse()?;
+        Ok(kib / 1024.0)
+    }
+
+    fn stop(&mut self) -> anyhow::Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // Already gone after `stop`; after an error this ends it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn binary() -> anyhow::Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name("tamis");
+    if !path.is_file() {
+        bail!("{} is missing: cargo build --release -p tamis", path.display());
+    }
+    Ok(path)
+}
+
+/// The load, in a process of its own: as many requests as the connections carry, one event each.
+pub fn load(args: &[String]) -> anyhow::Result<()> {
+    let [address, seconds] = args else { bail!("load ADDRESS SECONDS") };
+    let until = Instant::now() + Duration::from_secs(seconds.parse()?);
+    let requests = requests();
+    let (accepted, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+    let begun = Instant::now();
+    let mut latencies: Vec<u32> = Vec::new();
+    std::thread::scope(|scope| {
+        let connection = |i: usize| {
+            let (requests, accepted, refused) = (&requests, &accepted, &refused);
+            scope.spawn(move || send(address, i, requests, until, accepted, refused))
+        };
+        let connections: Vec<_> = (0..CONNECTIONS).map(connection).collect();
+        for connection in connections {
+            latencies
+                .extend(connection.join().expect("a connection does not panic").expect("the host answers"));
+        }
+    });
+    latencies.sort_unstable();
+    let at = |share: f64| f64::from(latencies[((latencies.len() - 1) as f64 * share) as usize]) / 1000.0;
+    let rate = accepted.load(Relaxed) as f64 / begun.elapsed().as_secs_f64();
+    println!("{rate:.0} p50 {:.1} ms, p99 {:.1} ms, {} refused", at(0.5), at(0.99), refused.load(Relaxed));
+    Ok(())
+}
+
+/// Envelopes of an event of two kilobytes each, as HTTP requests.
+fn requests() -> Vec<Vec<u8>> {
+    let logs = Corpus::new(3).mix(Mix::LOGS).records().take(200);
+    let event = |(i, record): (usize, host_event::Record)| {
+        let Body::Item { payload, .. } = record.body else { return Vec::new() };
+        let head = format!("{{\"event_id\":\"{:032x}\",\"message\":\"load\",\"extra\":{{\"log\":", i + 1);
+        let log = String::from_utf8_lossy(&payload);
+        let fill = "x".repeat(EVENT_BYTES.saturating_sub(head.len() + log.len() + 12));
+        let event = format!("{head}{log},\"f\":\"{fill}\"}}}}");
+        let body = format!("{{}}\n{{\"type\":\"event\",\"length\":{}}}\n{event}\n", event.len());
+        let head = format!(
+            "POST /api/1/envelope/ HTTP/1.1\r\nhost: bench\r\nx-sentry-auth: Sentry sentry_version=7, sentry_key={KEY}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        (head + &body).into_bytes()
+    };
+    logs.enumerate().map(event).collect()
+}
+
+fn send(
+    address: &str,
+    first: usize,
+    requests: &[Vec<u8>],
+    until: Instant,
+    accepted: &AtomicU64,
+    refused: &AtomicU64,
+) -> std::io::Result<Vec<u32>> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    let mut answer = [0; 4096];
+    let mut latencies = Vec::new();
+    for i in first.. {
+        let begun = Instant::now();
+        if begun >= until {
+            break;
+        }
+        stream.write_all(&requests[i % requests.len()])?;
+        // Answers are far smaller than a segment; the head and the body come together.
+        let mut read = 0;
+        while !answer[..read].ends_with(b"}") && !answer[..read].ends_with(b"\r\n\r\n") {
+            let more = stream.read(&mut answer[read..])?;
+            if more == 0 {
+                return Ok(latencies);
+            }
+            read += more;
+        }
+        let counter = if answer.starts_with(b"HTTP/1.1 200") { accepted } else { refused };
+        counter.fetch_add(1, Relaxed);
+        latencies.push(begun.elapsed().as_micros() as u32);
+    }
+    Ok(latencies)
+}

@@ -1,0 +1,93 @@
+//! `make bench`: every bar of the design, as a ratio measured in one run, written to `benches/README.md`.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a benchmark talks to whoever runs it")]
+
+mod flat;
+mod http;
+mod measure;
+mod pipeline;
+mod plugin_call;
+mod stages;
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use measure::Row;
+use tamis_benches::corpus::Corpus;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const SEED: u64 = 42;
+const CORPUS_BYTES: usize = 200 << 20;
+
+fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [mode, rest @ ..] = args.as_slice()
+        && mode == "load"
+    {
+        return http::load(rest);
+    }
+    let wanted = |name: &str| args.is_empty() || args.iter().any(|a| a == name);
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let cache = tempfile::tempdir()?;
+    let mut bytes = 0;
+    let records: Vec<_> = Corpus::new(SEED)
+        .records()
+        .take_while(|record| {
+            bytes += record.value().len();
+            bytes < CORPUS_BYTES
+        })
+        .collect();
+    println!("corpus: {} records, {:.0} MB", records.len(), pipeline::size_of(&records) as f64 / 1e6);
+    let mut rows: Vec<Row> = Vec::new();
+    if wanted("plugin") {
+        show(&mut rows, plugin_call::rows(&records, cache.path())?);
+    }
+    if wanted("pipeline") || wanted("workers") || wanted("flat") {
+        let plugins = Arc::new(stages::FourPlugins::load(cache.path())?);
+        if wanted("pipeline") {
+            show(&mut rows, vec![pipeline::against_floor(&records, &plugins, &tokio)]);
+        }
+        if wanted("workers") {
+            show(&mut rows, vec![pipeline::two_workers(&records, &plugins, &tokio)]);
+        }
+        if wanted("flat") {
+            show(&mut rows, flat::rows(&plugins, &tokio));
+        }
+    }
+    drop(records);
+    if wanted("http") {
+        show(&mut rows, http::rows(&tokio)?);
+    }
+    if args.is_empty() {
+        write_table(&rows)?;
+    }
+    Ok(())
+}
+
+fn show(rows: &mut Vec<Row>, more: Vec<Row>) {
+    for row in &more {
+        println!("{} {}: {} [{}]", if row.holds { "ok  " } else { "MISS" }, row.what, row.figure, row.bar);
+    }
+    rows.extend(more);
+}
+
+fn write_table(rows: &[Row]) -> anyhow::Result<()> {
+    let mut text = String::from(
+        "# Benchmarks\n\nWritten by `make bench`. Medians of several rounds in turn; ratios within one run, since machines are noisy.\n\n\
+         | what | bar | measured | |\n|---|---|---|---|\n",
+    );
+    for row in rows {
+        writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            row.what,
+            row.bar,
+            row.figure,
+            if row.holds { "holds" } else { "missed" }
+        )?;
+    }
+    std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"), text)?;
+    Ok(())
+}
