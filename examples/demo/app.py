@@ -141,7 +141,8 @@ def leak(order, user):
     """Everything that must not be kept, in the places where programs leave it."""
     scope = sentry_sdk.get_current_scope()
     scope.set_tag("demo", "leak")
-    scope.set_extra("retry", "curl -d 'card=4111 1111 1111 1111' -u shop:s3cret https://shop:s3cret@bank.example/charge")
+    scope.set_extra("retry", "curl -d 'card=4111 1111 1111 1111' https://shop:s3cret@bank.example/charge")
+    scope.set_extra("header", "Authorization: Bearer 0123456789abcdef0123456789abcdef")
     scope.set_extra("api_token", "tok_live_0123456789abcdef")
     scope.set_context("support", {"contact": f"call {user}, she paid with 5555-5555-5555-4444", "ssn": "078-05-1120"})
     sentry_sdk.add_breadcrumb(category="mail", message=f"sent the receipt to {user}", data={"password": "hunter2"})
