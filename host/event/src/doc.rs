@@ -283,11 +283,12 @@ fn unescape(content: &[u8], out: &mut Vec<u8>) {
 fn unescape_unicode<'a>(rest: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     let (high, mut rest) = (hex4(rest).unwrap_or(0xfffd), &rest[4..]);
     let mut code = high;
-    if (0xd800..0xdc00).contains(&high) && rest.starts_with(b"\\u") {
-        if let Some(low @ 0xdc00..0xe000) = hex4(&rest[2..]) {
-            code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-            rest = &rest[6..];
-        }
+    if (0xd800..0xdc00).contains(&high)
+        && rest.starts_with(b"\\u")
+        && let Some(low @ 0xdc00..0xe000) = hex4(&rest[2..])
+    {
+        code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+        rest = &rest[6..];
     }
     let c = char::from_u32(code).unwrap_or('\u{fffd}');
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
@@ -528,11 +529,12 @@ impl<'a> Parser<'a> {
             return self.fail("`\\u` without four hexadecimal digits");
         };
         self.at += 6;
-        if (0xd800..0xdc00).contains(&code) && self.text[self.at..].starts_with(b"\\u") {
-            if let Some(0xdc00..0xe000) = hex4(&self.text[self.at + 2..]) {
-                self.at += 6;
-                return Ok(());
-            }
+        if (0xd800..0xdc00).contains(&code)
+            && self.text[self.at..].starts_with(b"\\u")
+            && let Some(0xdc00..0xe000) = hex4(&self.text[self.at + 2..])
+        {
+            self.at += 6;
+            return Ok(());
         }
         if (0xd800..0xe000).contains(&code) {
             self.amends.push(Amend { start, end: self.at, by: b"\\ufffd" });

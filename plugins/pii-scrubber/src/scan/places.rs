@@ -43,7 +43,7 @@ pub(super) fn url_auth(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let stops = |b: &u8| {
         matches!(b, b'@' | b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>') || b.is_ascii_whitespace()
     };
-    let length = text[start..].iter().take(URL_AUTH_BYTES_MAX).position(|b| stops(b))?;
+    let length = text[start..].iter().take(URL_AUTH_BYTES_MAX).position(stops)?;
     (length > 0 && text[start + length] == b'@').then_some((start, start + length))
 }
 
@@ -120,7 +120,7 @@ pub(super) fn user_path(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let start = at + 2 + folder.len();
     let stops =
         |b: &u8| *b == slash || matches!(b, b'"' | b'\'' | b':' | b'<' | b'>') || b.is_ascii_whitespace();
-    let length = text[start..].iter().position(|b| stops(b)).unwrap_or(text.len() - start);
+    let length = text[start..].iter().position(stops).unwrap_or(text.len() - start);
     (length > 0).then_some((start, start + length))
 }
 
