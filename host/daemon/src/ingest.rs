@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::config::{HostConfig, Project};
-use crate::metrics::Sample;
+use crate::metrics::{Sample, Value};
 
 pub fn open(host: &HostConfig, queue: Arc<dyn Queue>, book: Arc<dyn Book>) -> anyhow::Result<Arc<Ingest>> {
     let projects = Projects::new(host.projects.iter().map(spec_of).collect());
@@ -110,12 +110,6 @@ pub fn samples(ingest: &Ingest) -> Vec<Sample> {
             vec![],
             ingest.memory_free_bytes() as f64,
         ),
-        Sample::counter(
-            "http_latency_seconds_sum",
-            "Time of all requests",
-            vec![],
-            load(&metrics.latency_us_sum) / 1e6,
-        ),
     ];
     for (status, count) in STATUSES.iter().zip(&metrics.requests).filter(|(_, count)| count.load(Relaxed) > 0)
     {
@@ -128,16 +122,10 @@ pub fn samples(ingest: &Ingest) -> Vec<Sample> {
         let labels = vec![("category", category.to_string())];
         samples.push(Sample::counter("http_records", "Records appended to the queue", labels, load(count)));
     }
-    let bounds = LATENCY_BOUNDS_US.iter().map(|us| (*us as f64 / 1e6).to_string()).chain(["+Inf".to_owned()]);
-    let mut below = 0.0;
-    for (bound, count) in bounds.zip(&metrics.latency) {
-        below += load(count);
-        samples.push(Sample::counter(
-            "http_latency_seconds_bucket",
-            "Requests that took at most so long",
-            vec![("le", bound)],
-            below,
-        ));
-    }
+    // The last bucket has no bound: it is infinity.
+    let bounds = LATENCY_BOUNDS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
+    let buckets = bounds.zip(&metrics.latency).map(|(bound, count)| (bound, count.load(Relaxed))).collect();
+    let value = Value::Histogram { sum: load(&metrics.latency_us_sum) / 1e6, buckets };
+    samples.push(Sample { name: "http_seconds", help: "Time from head to answer", labels: vec![], value });
     samples
 }

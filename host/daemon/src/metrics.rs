@@ -6,7 +6,8 @@ use std::sync::Arc;
 use host_event::{Book, OutcomeCount, ProjectId};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -54,18 +55,48 @@ impl Outcomes {
 pub struct Sample {
     pub name: &'static str,
     pub help: &'static str,
-    pub is_counter: bool,
     pub labels: Labels,
-    pub value: f64,
+    pub value: Value,
+}
+
+pub enum Value {
+    Counter(f64),
+    Gauge(f64),
+    /// The sum of all observations, and how many there were in each bucket, by its upper bound; not cumulative.
+    Histogram {
+        sum: f64,
+        buckets: Vec<(f64, u64)>,
+    },
+}
+
+impl Value {
+    fn kind(&self) -> MetricType {
+        match self {
+            Value::Counter(_) => MetricType::Counter,
+            Value::Gauge(_) => MetricType::Gauge,
+            Value::Histogram { .. } => MetricType::Histogram,
+        }
+    }
+
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        match self {
+            Value::Counter(value) => ConstCounter::new(*value).encode(encoder),
+            Value::Gauge(value) => ConstGauge::new(*value).encode(encoder),
+            Value::Histogram { sum, buckets } => {
+                let count = buckets.iter().map(|(_, n)| n).sum();
+                encoder.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
+            }
+        }
+    }
 }
 
 impl Sample {
     pub fn counter(name: &'static str, help: &'static str, labels: Labels, value: f64) -> Sample {
-        Sample { name, help, is_counter: true, labels, value }
+        Sample { name, help, labels, value: Value::Counter(value) }
     }
 
     pub fn gauge(name: &'static str, help: &'static str, labels: Labels, value: f64) -> Sample {
-        Sample { name, help, is_counter: false, labels, value }
+        Sample { name, help, labels, value: Value::Gauge(value) }
     }
 }
 
@@ -87,17 +118,9 @@ impl Collector for Sources {
         samples.sort_by_key(|s| s.name);
         for of_name in samples.chunk_by(|a, b| a.name == b.name) {
             let first = &of_name[0];
-            let kind = match first.is_counter {
-                true => ConstCounter::new(0.0).metric_type(),
-                false => ConstGauge::new(0.0).metric_type(),
-            };
-            let mut metric = encoder.encode_descriptor(first.name, first.help, None, kind)?;
+            let mut metric = encoder.encode_descriptor(first.name, first.help, None, first.value.kind())?;
             for sample in of_name {
-                let family = metric.encode_family(&sample.labels)?;
-                match sample.is_counter {
-                    true => ConstCounter::new(sample.value).encode(family)?,
-                    false => ConstGauge::new(sample.value).encode(family)?,
-                }
+                sample.value.encode(metric.encode_family(&sample.labels)?)?;
             }
         }
         Ok(())
@@ -145,7 +168,14 @@ mod tests {
             let lag = |p: &str, n| {
                 Sample::gauge("queue_lag_records", "Records not worked off", vec![("partition", p.into())], n)
             };
-            vec![lag("0", 1.0), Sample::counter("http_requests", "Requests", vec![], 7.0), lag("1", 2.5)]
+            let value = Value::Histogram { sum: 2.5, buckets: vec![(0.5, 3), (f64::INFINITY, 1)] };
+            let took = Sample { name: "http_seconds", help: "Time", labels: vec![], value };
+            vec![
+                took,
+                lag("0", 1.0),
+                Sample::counter("http_requests", "Requests", vec![], 7.0),
+                lag("1", 2.5),
+            ]
         });
         let text = Metrics::new(&outcomes, vec![source]).render();
         for line in [
@@ -153,6 +183,9 @@ mod tests {
             "tamis_queue_lag_records{partition=\"0\"} 1.0",
             "tamis_queue_lag_records{partition=\"1\"} 2.5",
             "tamis_http_requests_total 7.0",
+            "tamis_http_seconds_bucket{le=\"0.5\"} 3",
+            "tamis_http_seconds_bucket{le=\"+Inf\"} 4",
+            "tamis_http_seconds_count 4",
             "# TYPE tamis_queue_lag_records gauge",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
