@@ -190,11 +190,26 @@ impl<'a> NodeRef<'a> {
 
     /// The member of that key; the last one where there are several, as most readers have it. `null` counts as absent.
     pub fn get(self, key: &str) -> Option<NodeRef<'a>> {
+        if self.kind() != Kind::Object {
+            return None;
+        }
+        // Written out, since every column of every event comes by here: a key of another length costs two loads.
+        let (nodes, text, key) = (self.doc.nodes.as_slice(), &self.doc.text[..], key.as_bytes());
+        let (mut at, end) = (self.id + 1, nodes[self.id as usize].next);
         let mut found = None;
-        for (k, value) in self.entries() {
-            if k.is(key.as_bytes()) {
-                found = Some(value);
+        while at < end {
+            let name = &nodes[at as usize];
+            let is_it = match name.escaped {
+                false => {
+                    (name.end - name.start) as usize == key.len()
+                        && text[name.start as usize..name.end as usize] == *key
+                }
+                true => NodeRef { doc: self.doc, id: at }.is(key),
+            };
+            if is_it {
+                found = Some(NodeRef { doc: self.doc, id: at + 1 });
             }
+            at = nodes[at as usize + 1].next;
         }
         found.filter(|v| v.kind() != Kind::Null)
     }

@@ -123,6 +123,11 @@ impl Selector {
         self.may_match(kind) && self.root.matches(steps, kind)
     }
 
+    /// Whether anything below these steps can be named at all. `false` is certain, `true` is not.
+    pub(crate) fn may_match_below(&self, steps: &[Step<'_>]) -> bool {
+        self.root.may_match_below(steps)
+    }
+
     /// Whether a stage that was granted this selector may read that path. What the host itself knows is free to read.
     pub fn grants_path(&self, path: &Path) -> bool {
         if path.source != Source::Document {
@@ -176,6 +181,15 @@ impl Term {
         }
     }
 
+    fn may_match_below(&self, steps: &[Step<'_>]) -> bool {
+        match self {
+            Term::Or(terms) => terms.iter().any(|t| t.may_match_below(steps)),
+            Term::And(terms) => terms.iter().all(|t| t.may_match_below(steps)),
+            Term::Not(_) => true,
+            Term::Pattern(parts) => may_match_below(parts, steps),
+        }
+    }
+
     fn has_negation(&self) -> bool {
         match self {
             Term::Or(terms) | Term::And(terms) => terms.iter().any(Term::has_negation),
@@ -213,6 +227,19 @@ fn matches_pattern(parts: &[Part], steps: &[Step<'_>], kind: Kind) -> bool {
         }
     }
     parts[p.min(parts.len())..].iter().all(|part| *part == Part::Any)
+}
+
+/// Up to its first `**` a pattern is matched step by step; from there on it can match anything.
+fn may_match_below(parts: &[Part], steps: &[Step<'_>]) -> bool {
+    for (i, step) in steps.iter().enumerate() {
+        match parts.get(i) {
+            Some(Part::Any) => return true,
+            Some(Part::Index(_)) if matches!(step, Step::Element(_)) => {}
+            Some(part) if part.matches(*step, false, Kind::Object) => {}
+            _ => return false,
+        }
+    }
+    parts.len() > steps.len()
 }
 
 impl Part {
@@ -427,6 +454,27 @@ mod tests {
         for (selector, path, kind, want) in cases {
             let parsed = Selector::parse(selector).unwrap();
             assert_eq!(parsed.matches(&steps(path), kind), want, "{selector} on {path} ({kind:?})");
+        }
+    }
+
+    #[test]
+    fn says_where_nothing_can_be() {
+        let cases = [
+            ("**", "a.b", true),
+            ("user.ip", "user", true),
+            ("user.ip", "extra", false),
+            ("user.ip", "user.ip", false),
+            ("$string && (user.ip || a.*.c)", "a.b", true),
+            ("$string && (user.ip || a.*.c)", "b.b", false),
+            ("$error.value", "exception.values.*", true),
+            ("$error.value", "exception.values.*.stacktrace", false),
+            ("!a", "a.b", true),
+            ("a.3.b", "a.*", true),
+            ("a.$string", "a.b", false),
+        ];
+        for (selector, path, want) in cases {
+            let parsed = Selector::parse(selector).unwrap();
+            assert_eq!(parsed.may_match_below(&steps(path)), want, "{selector} below {path}");
         }
     }
 

@@ -59,12 +59,13 @@ pub(super) struct Leaves {
 #[derive(Debug)]
 struct Known {
     selector: Arc<Selector>,
-    /// By path and kind: 0 not asked yet, 1 no, 2 yes.
+    /// By path and kind: 0 not asked yet, 1 no, 2 yes. The last of each path's is for everything below it.
     verdicts: Vec<u8>,
 }
 
-/// Kinds of leaves, the stride of `Known::verdicts`.
-const KINDS: usize = 5;
+/// The stride of `Known::verdicts`: the kinds of leaves, and one more.
+const STRIDE: usize = 6;
+const BELOW: usize = 5;
 /// Distinct selectors that one worker keeps parsed.
 const SELECTORS_MAX: usize = 1024;
 
@@ -193,6 +194,7 @@ impl Walk<'_> {
             self.add(node, path, kind);
         }
         match node.kind() {
+            Kind::Object | Kind::Array if !self.may_be_below(path) => {}
             Kind::Object => {
                 let mut before = None;
                 for (key, value) in node.entries() {
@@ -245,12 +247,28 @@ impl Walk<'_> {
         if self.known.selector.is_indexed() {
             return self.known.selector.matches(&self.steps_with_indices(path), kind);
         }
-        let slot = path as usize * KINDS + usize::from(leaf_kind);
+        self.verdict(path, usize::from(leaf_kind), |selector, steps| selector.matches(steps, kind))
+    }
+
+    /// Whether it is worth to look at what an object or array holds: most selectors are about a few places.
+    #[inline]
+    fn may_be_below(&mut self, path: PathId) -> bool {
+        self.verdict(path, BELOW, Selector::may_match_below)
+    }
+
+    #[inline]
+    fn verdict(
+        &mut self,
+        path: PathId,
+        which: usize,
+        ask: impl FnOnce(&Selector, &[Step<'_>]) -> bool,
+    ) -> bool {
+        let slot = path as usize * STRIDE + which;
         if self.known.verdicts.len() <= slot {
-            self.known.verdicts.resize((self.paths.len() + 64) * KINDS, 0);
+            self.known.verdicts.resize((self.paths.len() + 64) * STRIDE, 0);
         }
         if self.known.verdicts[slot] == 0 {
-            let yes = self.known.selector.matches(&self.paths.steps(path), kind);
+            let yes = ask(&self.known.selector, &self.paths.steps(path));
             self.known.verdicts[slot] = 1 + u8::from(yes);
         }
         self.known.verdicts[slot] == 2
