@@ -23,7 +23,7 @@ impl Random {
 
     /// From 0 to `end - 1`. The bias of the multiplication does not matter at these sizes.
     pub(super) fn below(&mut self, end: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(end) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
     /// In [0, 1).

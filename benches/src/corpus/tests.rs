@@ -73,6 +73,7 @@ fn errors_have_the_parts_of_real_ones() {
     let platforms: HashSet<_> = errors.iter().map(|(_, e)| e["platform"].as_str().unwrap()).collect();
     assert_eq!(platforms, HashSet::from(["python", "node", "java", "go"]));
     let share = |has: &dyn Fn(&Value) -> bool| errors.iter().filter(|(_, e)| has(e)).count() as f64 / 2_000.0;
+    #[expect(clippy::type_complexity, reason = "a table of cases")]
     let cases: [(&str, f64, &dyn Fn(&Value) -> bool); 7] = [
         ("a user's address", 1.0, &|e| e["user"]["email"].as_str().unwrap().contains("@example.com")),
         ("a trace", 1.0, &|e| e["contexts"]["trace"]["trace_id"].as_str().unwrap().len() == 32),

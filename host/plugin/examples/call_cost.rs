@@ -80,7 +80,7 @@ fn batch(rows: usize) -> Columns {
             index % 7,
             ["production", "staging", "development"][index % 3],
             index % 50,
-            ["orders", "health"][usize::from(index % 9 == 0)],
+            ["orders", "health"][usize::from(index.is_multiple_of(9))],
         );
         Event {
             offset: index as u64,

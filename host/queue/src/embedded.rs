@@ -314,9 +314,8 @@ impl About {
     /// Reads the file, or makes it: the name and the salt are drawn once and never change.
     fn open(disk: &Disk, dir: &Path, partitions: u32) -> Result<About, Error> {
         let path = dir.join(ABOUT_NAME);
-        let failed = |e: &dyn fmt::Display| {
-            Error::Config(format!("queue can not be opened: {}: {e}", path.display()))
-        };
+        let failed =
+            |e: &dyn fmt::Display| Error::Config(format!("queue can not be opened: {}: {e}", path.display()));
         let mut about = match fs::read_to_string(&path) {
             Ok(text) => About::parse(&text).ok_or_else(|| failed(&"it can not be understood"))?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -333,7 +332,9 @@ impl About {
         };
         if partitions < about.partitions {
             let had = about.partitions;
-            return Err(failed(&format!("{had} partitions can not become {partitions}: their records would be lost")));
+            return Err(failed(&format!(
+                "{had} partitions can not become {partitions}: their records would be lost"
+            )));
         }
         if partitions > about.partitions {
             about.partitions = partitions;
@@ -363,7 +364,9 @@ impl About {
 fn checked_segment_bytes(config: &EmbeddedConfig) -> Result<u64, Error> {
     let partitions = config.partitions;
     if !(1..=PARTITIONS_MAX).contains(&partitions) {
-        return Err(Error::Config(format!("queue partitions is {partitions}, but must be 1 to {PARTITIONS_MAX}")));
+        return Err(Error::Config(format!(
+            "queue partitions is {partitions}, but must be 1 to {PARTITIONS_MAX}"
+        )));
     }
     let least = u64::from(partitions) * (SEGMENTS_MIN * SEGMENT_BYTES_MIN + place::PLACE_BYTES);
     let disk = config.disk_bytes_max;

@@ -21,7 +21,13 @@ pub trait Queue: Send + Sync + 'static {
     /// Appends all records, in order, to one partition. They are durable when the future is ready; all or none.
     fn append(&self, partition: Partition, records: Vec<Record>) -> Appending<'_>;
     /// Records from `from` on, at most so many and so large (but at least one); waits up to `wait` when there are none. Blocks.
-    fn read(&self, partition: Partition, from: Offset, limit: ReadLimit, wait: Duration) -> Result<Vec<Stored>, Error>;
+    fn read(
+        &self,
+        partition: Partition,
+        from: Offset,
+        limit: ReadLimit,
+        wait: Duration,
+    ) -> Result<Vec<Stored>, Error>;
     /// Everything before `next` is done for; the log may forget it. Never goes backwards.
     fn commit(&self, partition: Partition, next: Offset) -> Result<(), Error>;
     /// The offset that [`Queue::commit`] was last given; 0 at the very start.

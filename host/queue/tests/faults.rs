@@ -3,7 +3,10 @@
 //! This program starts itself again as the child: with `tests/faults/faultfs.c` between it and its C library. The child
 //! appends and commits as fast as it can, and prints what it was told; the parent breaks its disk or kills it, opens what
 //! is left, and compares.
-#![expect(clippy::print_stdout, reason = "what the child prints is what the parent reads, and the parent is a test")]
+#![expect(
+    clippy::print_stdout,
+    reason = "what the child prints is what the parent reads, and the parent is a test"
+)]
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeMap;
@@ -56,7 +59,8 @@ fn build_layer(dir: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/faults/faultfs.c");
     let layer = dir.join("faultfs.so");
     let args = ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"];
-    let built = Command::new("cc").args(args).arg("-o").arg(&layer).arg(source).args(["-ldl", "-lpthread"]).status();
+    let built =
+        Command::new("cc").args(args).arg("-o").arg(&layer).arg(source).args(["-ldl", "-lpthread"]).status();
     assert!(built.expect("a C compiler is needed").success());
     layer
 }
@@ -210,7 +214,11 @@ impl Run {
             }
         }
         for (place, id) in &self.seen.read {
-            assert!(found.get(place).is_none_or(|now| now == id), "{place:?} was record {id}, now {:?}", found[place]);
+            assert!(
+                found.get(place).is_none_or(|now| now == id),
+                "{place:?} was record {id}, now {:?}",
+                found[place]
+            );
         }
         found.extend(&self.seen.read);
         let mut ids: Vec<(u32, u64)> = found.iter().map(|((partition, _), id)| (*partition, *id)).collect();
@@ -297,7 +305,9 @@ fn read_for_ever(queue: &Embedded, partition: u32, stop: &AtomicBool) {
         next = last.offset + 1;
         let lines: String = some
             .iter()
-            .map(|s| format!("read {partition} {} {}\n", s.offset, s.record.as_ref().unwrap().meta.event_id.0))
+            .map(|s| {
+                format!("read {partition} {} {}\n", s.offset, s.record.as_ref().unwrap().meta.event_id.0)
+            })
             .collect();
         say(&lines, stop);
         if queue.commit(partition, next).is_ok() {

@@ -289,11 +289,13 @@ fn move_to(store: &Arc<dyn Store>, from: &str, to: &str) {
     store.create(to, bytes).unwrap();
 }
 
+type Harm = Box<dyn Fn(&Arc<dyn Store>)>;
+
 #[test]
 fn verify_finds_what_is_wrong() {
     use BreachKind::*;
     let elsewhere = name(Table::Logs, 500);
-    let cases: Vec<(&str, Box<dyn Fn(&Arc<dyn Store>)>, Vec<BreachKind>)> = vec![
+    let cases: Vec<(&str, Harm, Vec<BreachKind>)> = vec![
         ("a table is gone", Box::new(|s| s.delete(&name(Table::Spans, 100)).unwrap()), vec![MissingTable]),
         (
             "the last table is gone",
@@ -427,10 +429,12 @@ fn small_row_groups_hold_the_same_rows() {
     assert!((0..20).all(|r| offsets.value(r) % 3 == projects.value(r)), "columns stay together");
 }
 
+type Answer = fn() -> Result<Create, StoreError>;
+
 /// A store that fails for good, or says for good that all exists and has nothing.
 struct Stubborn {
     inner: MemoryStore,
-    answer: fn() -> Result<Create, StoreError>,
+    answer: Answer,
 }
 
 impl Store for Stubborn {
@@ -456,7 +460,7 @@ impl Store for Stubborn {
 
 #[test]
 fn patience_ends() {
-    let cases: [(fn() -> Result<Create, StoreError>, bool, &str); 3] = [
+    let cases: [(Answer, bool, &str); 3] = [
         (|| Ok(Create::Exists), true, "has nothing there"),
         (|| Err(StoreError { path: "p".into(), what: "full".into(), is_transient: true }), true, "full"),
         (

@@ -91,7 +91,7 @@ fn different(all: &[Exception<'_>], root: usize) -> Vec<usize> {
                 .iter()
                 .all(|scope| all[*other].values(*scope) == all[leaf].values(*scope))
         };
-        if !distinct.iter().any(|other| same(other)) {
+        if !distinct.iter().any(same) {
             distinct.push(leaf);
         }
     }

@@ -255,7 +255,8 @@ struct AnswerOnPanic {
 impl Drop for AnswerOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let error = self.shared.poison(&format!("the thread that writes {} panicked", self.part.dir.display()));
+            let error =
+                self.shared.poison(&format!("the thread that writes {} panicked", self.part.dir.display()));
             let mut pending = self.part.pending.lock();
             pending.closing = true;
             answer(std::mem::take(&mut pending.requests), &Err(error));

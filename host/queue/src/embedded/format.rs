@@ -128,7 +128,11 @@ impl Seal {
     /// Reads the frame at the front of `bytes`; `left` is what the group still holds, of which `bytes` may be a part.
     pub(crate) fn read_frame(&self, bytes: &[u8], left: u64) -> Frame {
         let Some(head) = bytes.get(..FRAME_HEADER_BYTES) else {
-            return if left < FRAME_HEADER_BYTES as u64 { Frame::Bad } else { Frame::Needs(FRAME_HEADER_BYTES) };
+            return if left < FRAME_HEADER_BYTES as u64 {
+                Frame::Bad
+            } else {
+                Frame::Needs(FRAME_HEADER_BYTES)
+            };
         };
         let length = u32_at(head, 0);
         let whole = FRAME_HEADER_BYTES + length as usize;
@@ -137,7 +141,9 @@ impl Seal {
         }
         match bytes.get(FRAME_HEADER_BYTES..whole) {
             None => Frame::Needs(whole),
-            Some(record) if self.frame_sum(length, record) == u32_at(head, 4) => Frame::Whole(length as usize),
+            Some(record) if self.frame_sum(length, record) == u32_at(head, 4) => {
+                Frame::Whole(length as usize)
+            }
             Some(_) => Frame::Bad,
         }
     }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use host_event::{Millis, Offset, Record};
 
-use super::format::{FRAME_HEADER_BYTES, Frame, GROUP_HEADER_BYTES, SEGMENT_HEADER_BYTES, Seal, segment_name};
+use super::format::{
+    FRAME_HEADER_BYTES, Frame, GROUP_HEADER_BYTES, SEGMENT_HEADER_BYTES, Seal, segment_name,
+};
 use super::part::Part;
 use super::recover::Segment;
 use crate::port::READ_WAIT_MAX;
@@ -134,7 +136,8 @@ impl Part {
         let mut offset = segment.base;
         while byte < segment.bytes {
             let mut head = [0; GROUP_HEADER_BYTES];
-            file.read_exact_at(&mut head, byte).map_err(|e| self.unreadable(segment.base, byte, offset, &e))?;
+            file.read_exact_at(&mut head, byte)
+                .map_err(|e| self.unreadable(segment.base, byte, offset, &e))?;
             let group = seal.read_group_header(&head).filter(|g| g.base == offset);
             let group = group.ok_or_else(|| {
                 self.bad_place(segment.base, byte, offset, "group header has a wrong checksum or offset")

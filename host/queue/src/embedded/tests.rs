@@ -202,7 +202,9 @@ fn a_lost_beginning_or_end_is_an_error() {
     drop(queue);
     let first = &bases[..1];
     let last = &bases[bases.len() - 1..];
-    for (gone, expected) in [(first, "is gone"), (last, "but it was at offset 100"), (&bases[..], "no segment")] {
+    for (gone, expected) in
+        [(first, "is gone"), (last, "but it was at offset 100"), (&bases[..], "no segment")]
+    {
         let copy = snapshot(dir.path());
         for base in gone {
             fs::remove_file(segment(copy.path(), *base)).unwrap();
@@ -453,7 +455,11 @@ fn a_copy_of_any_moment_holds_what_was_acknowledged_before() {
         };
         let from = restarted.committed(0).unwrap();
         let got = restarted.read(0, from, ALL, NOW).unwrap_or_default();
-        assert!(restarted.end(0) >= before, "moment {moment}: {before} acknowledged, {} there", restarted.end(0));
+        assert!(
+            restarted.end(0) >= before,
+            "moment {moment}: {before} acknowledged, {} there",
+            restarted.end(0)
+        );
         assert!(got.iter().all(|s| s.record.as_ref().unwrap().meta.event_id.0 as u64 == s.offset));
         thread::sleep(Duration::from_millis(moment % 7));
     }
