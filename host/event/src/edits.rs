@@ -40,7 +40,7 @@ pub enum EditOp {
 /// An edit that can not be applied: the plugin gave a wrong answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EditError {
-    #[error("edit of node {node}, which the event does not have")]
+    #[error("edit of node {node}, which is no value of the event")]
     NoSuchNode { node: u32 },
     #[error("edit of bytes {start}..{end} of a text of {len} bytes")]
     OutOfRange { start: u32, end: u32, len: usize },
@@ -72,7 +72,7 @@ pub fn apply_edits(doc: &Doc, mut edits: Vec<Edit>) -> Result<Doc, EditError> {
     let mut copied = 0;
     for of_node in edits.chunk_by(|a, b| a.node == b.node) {
         let id = of_node[0].node;
-        let node = doc.node(id).filter(|_| id > 0).ok_or(EditError::NoSuchNode { node: id })?;
+        let (node, at) = value(doc, id).ok_or(EditError::NoSuchNode { node: id })?;
         let (start, end) = node.span();
         if start < copied {
             // It lies within a value that another edit replaces as a whole: what any edit covers does not survive.
@@ -81,7 +81,7 @@ pub fn apply_edits(doc: &Doc, mut edits: Vec<Edit>) -> Result<Doc, EditError> {
         out.extend_from_slice(&doc.text()[copied..start]);
         copied = end;
         let note = edit_node(node, of_node, &mut out)?;
-        note_at(&mut notes, &place(doc.root(), id), note);
+        note_at(&mut notes, &at, note);
         if out.len() > start + EDIT_GROWTH_BYTES_MAX {
             return Err(EditError::Growth);
         }
@@ -178,20 +178,25 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// The keys and indices that lead to a node.
-pub(crate) fn place(root: NodeRef<'_>, id: u32) -> Vec<String> {
+/// A value that may be edited, and where it is. A key is no value, and what the host notes is not the plugins'.
+fn value(doc: &Doc, id: u32) -> Option<(NodeRef<'_>, Vec<String>)> {
+    let at = place(doc.root(), id)?;
+    let is_ours = at.first().is_none_or(|first| first == "_meta");
+    doc.node(id).filter(|_| !is_ours).map(|node| (node, at))
+}
+
+/// The keys and indices that lead to a value; `None` if the node is a key or is not there.
+pub(crate) fn place(root: NodeRef<'_>, id: u32) -> Option<Vec<String>> {
     let mut steps = Vec::new();
     let mut node = root;
     while node.id() != id {
         let entries = node.entries().map(|(k, v)| (k.as_str().unwrap_or_default().into_owned(), v));
         let items = node.items().enumerate().map(|(i, v)| (i.to_string(), v));
-        let Some((step, child)) = entries.chain(items).take_while(|(_, v)| v.id() <= id).last() else {
-            break;
-        };
+        let (step, child) = entries.chain(items).take_while(|(_, v)| v.id() <= id).last()?;
         steps.push(step);
         node = child;
     }
-    steps
+    Some(steps)
 }
 
 fn note_at(notes: &mut Value, place: &[String], note: Value) {
@@ -323,6 +328,8 @@ mod tests {
         let cases = [
             (vec![Edit { node: 99, ..remove("m", None) }], EditError::NoSuchNode { node: 99 }),
             (vec![Edit { node: 0, ..remove("m", None) }], EditError::NoSuchNode { node: 0 }),
+            (vec![Edit { node: 1, ..remove("m", None) }], EditError::NoSuchNode { node: 1 }),
+            (vec![Edit { node: 3, ..remove("m", None) }], EditError::NoSuchNode { node: 3 }),
             (vec![remove("m", Some((0, 9)))], EditError::OutOfRange { start: 0, end: 9, len: 3 }),
             (vec![remove("m", Some((2, 1)))], EditError::OutOfRange { start: 2, end: 1, len: 3 }),
             (vec![remove("m", Some((0, 2)))], EditError::NotOnBoundary { start: 0, end: 2 }),
@@ -339,6 +346,13 @@ mod tests {
         let list = Doc::parse("[1]").unwrap();
         let edit = Edit { node: 1, range: None, op: EditOp::Remove, rule: String::new() };
         assert_eq!(apply_edits(&list, vec![edit]).unwrap_err(), EditError::NoObject);
+    }
+
+    #[test]
+    fn what_the_host_notes_can_not_be_edited() {
+        let doc = Doc::parse(r#"{"_meta":{"a":{"":{"len":1}}},"a":"b"}"#).unwrap();
+        let edit = edit(&doc, "_meta.a", None, EditOp::Remove);
+        assert_eq!(apply_edits(&doc, vec![edit]).unwrap_err(), EditError::NoSuchNode { node: 4 });
     }
 
     proptest! {

@@ -147,7 +147,7 @@ impl Selector {
         if self.is_everything() {
             return true;
         }
-        let steps = crate::edits::place(doc.root(), node);
+        let Some(steps) = crate::edits::place(doc.root(), node) else { return false };
         let steps: Vec<_> = steps
             .iter()
             .map(|step| match step.parse() {
