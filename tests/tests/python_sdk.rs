@@ -8,7 +8,7 @@ use tamis_tests::{Home, Options, Pipeline, tools};
 
 #[test]
 fn every_field_of_the_python_client_is_found() -> Result<()> {
-    let home = Home::new(&Options { pipeline: Pipeline::Empty, ..Options::default() })?;
+    let home = Home::new(&Options { pipeline: Pipeline::Grouping, ..Options::default() })?;
     home.check(|home| {
         let host = home.start()?;
         let record = home.path().join("record.json");
