@@ -63,7 +63,8 @@ pub fn ours(records: &[Record], workers: u32, plugins: &Arc<FourPlugins>, tokio:
     let took = time(|| {
         std::thread::scope(|scope| {
             for worker in (0..workers).map(worker) {
-                scope.spawn(|| worker.run().expect("nothing is wrong with the bench"));
+                let run = || worker.run().expect("nothing is wrong with the bench");
+                named("worker").spawn_scoped(scope, run).expect("a thread");
             }
         });
     });
@@ -80,7 +81,7 @@ pub fn floor(records: &[Record], tokio: &Runtime) -> Took {
     let records = records.to_vec();
     let end = records.len() as u64;
     let place = |start| ChunkPlace { partition: 0, start, queued_at: NOW };
-    time(|| {
+    let work = || {
         let mut chunk = sink.begin(place(0), 1);
         for (offset, record) in (0..).zip(records) {
             let Body::Item { category, payload } = record.body else { continue };
@@ -96,7 +97,15 @@ pub fn floor(records: &[Record], tokio: &Runtime) -> Took {
             }
         }
         chunk.close(end).expect("a temporary folder");
+    };
+    time(|| {
+        std::thread::scope(|scope| drop(named("floor").spawn_scoped(scope, work).expect("a thread")));
     })
+}
+
+/// Threads have names so that a profile can tell them apart.
+fn named(name: &str) -> std::thread::Builder {
+    std::thread::Builder::new().name(name.to_owned())
 }
 
 const ROUNDS: usize = 5;

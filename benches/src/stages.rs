@@ -14,15 +14,20 @@ pub fn runtime(cache: &Path) -> anyhow::Result<Arc<Runtime>> {
         cache_dir: cache.to_owned(),
         compile: Compile::InProcess,
         clock: Arc::new(Instant::now),
+        perf_map: std::env::var_os("BENCH_PERF_MAP").is_some(),
     };
     Ok(Runtime::new(config)?)
 }
 
 /// Where `make plugins` puts components.
-fn component(name: &str) -> anyhow::Result<Vec<u8>> {
+pub fn components() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
-    let path = target.join("plugins").join(format!("{name}.wasm"));
+    std::path::absolute(target.join("plugins")).expect("a current folder")
+}
+
+fn component(name: &str) -> anyhow::Result<Vec<u8>> {
+    let path = components().join(format!("{name}.wasm"));
     std::fs::read(&path).with_context(|| format!("{}: build it with `make bench`", path.display()))
 }
 

@@ -28,6 +28,7 @@ pub fn validate(files: &Files) -> anyhow::Result<ExitCode> {
         cache_dir,
         compile: Compile::InProcess,
         clock: Arc::new(Instant::now),
+        perf_map: false,
     })?;
     let found =
         config.pipeline.stages.iter().filter_map(|stage| stage_problem(stage, &files.pipeline, &runtime));

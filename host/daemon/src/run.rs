@@ -137,7 +137,12 @@ fn open_sink(
 fn plugin_runtime(host: &HostConfig) -> anyhow::Result<Arc<Runtime>> {
     let program = std::env::current_exe().context("the path of this program, which compiles plugins")?;
     let compile = Compile::Child(CompileCommand { program, args: vec!["compile-component".to_owned()] });
-    let config = RuntimeConfig { cache_dir: host.cache_dir.clone(), compile, clock: Arc::new(Instant::now) };
+    let config = RuntimeConfig {
+        cache_dir: host.cache_dir.clone(),
+        compile,
+        clock: Arc::new(Instant::now),
+        perf_map: false,
+    };
     Ok(Runtime::new(config)?)
 }
 

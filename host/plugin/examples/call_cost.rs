@@ -22,7 +22,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = tempfile::tempdir()?;
     let built = host_kit::build_rust(&here.join("../../benches/guest"), dir.path())?;
     let clock = Arc::new(Instant::now);
-    let config = RuntimeConfig { cache_dir: dir.path().join("cache"), compile: Compile::InProcess, clock };
+    let config = RuntimeConfig {
+        cache_dir: dir.path().join("cache"),
+        compile: Compile::InProcess,
+        clock,
+        perf_map: false,
+    };
     let spec = StageSpec {
         name: "bench-filter".into(),
         kind: StageKind::Filter,

@@ -99,7 +99,7 @@ fn compile_child() -> Result<(), String> {
     let mut bytes = Vec::new();
     let input = std::io::stdin().lock().take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
     input.map_err(|e| format!("reading the component: {e}"))?;
-    let engine = engine().map_err(|e| chain(&e))?;
+    let engine = engine(false).map_err(|e| chain(&e))?;
     let code = engine.precompile_component(&bytes).map_err(|e| chain(&e))?;
     let mut output = std::io::stdout().lock();
     output.write_all(&code).and_then(|()| output.flush()).map_err(|e| format!("writing the code: {e}"))

@@ -20,6 +20,8 @@ pub struct RuntimeConfig {
     pub cache_dir: PathBuf,
     pub compile: Compile,
     pub clock: Clock,
+    /// Tells `perf` the names of compiled guest functions, in `/tmp/perf-PID.map`. For benchmarks.
+    pub perf_map: bool,
 }
 
 /// One per process. Stages keep it alive; its ticker ends with it.
@@ -32,14 +34,14 @@ pub struct Runtime {
 
 impl Runtime {
     pub fn new(config: RuntimeConfig) -> Result<Arc<Runtime>, LoadError> {
-        let engine = engine().map_err(|e| LoadError::Engine(chain(&e)))?;
+        let engine = engine(config.perf_map).map_err(|e| LoadError::Engine(chain(&e)))?;
         let ticker = Ticker::start(engine.clone()).map_err(|e| LoadError::Engine(e.to_string()))?;
         Ok(Arc::new(Runtime { engine, config, _ticker: ticker }))
     }
 }
 
-/// The engine, the same in the process that compiles and in the one that runs.
-pub(crate) fn engine() -> wasmtime::Result<Engine> {
+/// The engine, the same in the process that compiles and in the one that runs; a map for `perf` changes no code.
+pub(crate) fn engine(perf_map: bool) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -51,6 +53,9 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
         // The same NaN on every machine: a plugin is a function of its batch.
         .cranelift_nan_canonicalization(true)
         .wasm_relaxed_simd(false);
+    if perf_map {
+        config.profiler(wasmtime::ProfilingStrategy::PerfMap);
+    }
     Engine::new(&config)
 }
 

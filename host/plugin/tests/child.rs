@@ -38,7 +38,12 @@ fn load(component: Vec<u8>, program: &Path, args: [&str; 3]) -> Result<(), Strin
     let dir = tempfile::tempdir().unwrap();
     let command = CompileCommand { program: program.into(), args: args.map(String::from).into() };
     let clock = Arc::new(Instant::now);
-    let config = RuntimeConfig { cache_dir: dir.path().into(), compile: Compile::Child(command), clock };
+    let config = RuntimeConfig {
+        cache_dir: dir.path().into(),
+        compile: Compile::Child(command),
+        clock,
+        perf_map: false,
+    };
     let spec = StageSpec {
         name: "under-test".into(),
         kind: StageKind::Filter,

@@ -164,7 +164,8 @@ fn a_stage_that_keeps_failing_is_left_alone_and_probed() {
         let now = Arc::clone(&now);
         Arc::new(move || *now.lock().unwrap())
     };
-    let config = RuntimeConfig { cache_dir: dir.path().into(), compile: Compile::InProcess, clock };
+    let config =
+        RuntimeConfig { cache_dir: dir.path().into(), compile: Compile::InProcess, clock, perf_map: false };
     let mut spec = mischief();
     spec.limits.failed_batches_max = 2;
     let factory = StageFactory::load(spec, &Runtime::new(config).unwrap()).unwrap();

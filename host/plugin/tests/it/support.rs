@@ -10,7 +10,13 @@ use host_plugin::{Compile, Limits, Runtime, RuntimeConfig, StageSpec};
 
 pub fn runtime(cache: &Path) -> Arc<Runtime> {
     let clock = Arc::new(Instant::now);
-    Runtime::new(RuntimeConfig { cache_dir: cache.to_owned(), compile: Compile::InProcess, clock }).unwrap()
+    Runtime::new(RuntimeConfig {
+        cache_dir: cache.to_owned(),
+        compile: Compile::InProcess,
+        clock,
+        perf_map: false,
+    })
+    .unwrap()
 }
 
 /// The component of a guest in `tests/guests`.
