@@ -58,7 +58,7 @@ fn main() -> anyhow::Result<()> {
     }
     drop(records);
     if wanted("http") {
-        show(&mut rows, http::rows(&tokio)?);
+        show(&mut rows, http::rows()?);
     }
     if args.is_empty() {
         write_table(&rows)?;
