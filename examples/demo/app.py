@@ -22,9 +22,6 @@ import sentry_sdk
 from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
 from sentry_sdk.transport import HttpTransport
 
-LOSSES_BEFORE_THE_TRANSPORT = {"before_send", "event_processor", "sample_rate", "insufficient_data", "ignored"}
-
-
 # ---------------------------------------------------------------- what was sent
 
 class Ledger:
@@ -54,10 +51,9 @@ class Ledger:
             return len(json.loads(item.get_bytes())["aggregates"])
         return item.headers.get("item_count", 1)
 
-    def loss(self, reason, category, quantity):
+    def loss(self, category, quantity):
         with self.lock:
-            if reason in LOSSES_BEFORE_THE_TRANSPORT:
-                self.discarded[category] += quantity
+            self.discarded[category] += quantity
 
     def save(self, path):
         with open(path, "w") as file:
@@ -75,8 +71,10 @@ class CountingTransport(HttpTransport):
         super().capture_envelope(envelope)
 
     def record_lost_event(self, reason, data_category=None, item=None, *, quantity=1):
+        # With an item it is about what `capture_envelope` has counted as sent. Without one it is about what never was an
+        # item: dropped by `before_send`, or a span that was still open when its transaction ended.
         if item is None:
-            LEDGER.loss(reason, data_category, quantity)
+            LEDGER.loss(data_category, quantity)
         super().record_lost_event(reason, data_category, item, quantity=quantity)
 
 
