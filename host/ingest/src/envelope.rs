@@ -55,7 +55,7 @@ pub struct Header {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     pub kind: ItemType,
-    /// Whether the content type says that the payload is a list of items.
+    /// Whether the payload is a list of items.
     pub container: bool,
     pub item_count: Option<u64>,
     pub payload: Payload,
@@ -446,10 +446,13 @@ fn parse_item_header(line: Vec<u8>) -> Result<Open, &'static str> {
     };
     let announced = count("length").map_err(|()| "with a length that is no number of bytes")?;
     let content_type = root.get("content_type").and_then(NodeRef::as_str);
+    let item_count = count("item_count").unwrap_or(None);
     Ok(Open {
         kind: ItemType::parse(&kind),
-        container: content_type.is_some_and(|t| t.starts_with(CONTAINER_CONTENT_TYPE)),
-        item_count: count("item_count").unwrap_or(None),
+        // Who counts the items of an item sends a list, whatever it is called. As one row it would hide all others.
+        container: item_count.is_some()
+            || content_type.is_some_and(|t| t.starts_with(CONTAINER_CONTENT_TYPE)),
+        item_count,
         announced,
         bytes_max: None,
         start: 0,

@@ -8,7 +8,8 @@ pub struct Limits {
     /// Bytes of an envelope after decompression, also those that are thrown away at once.
     pub envelope_bytes_max: u64,
     /// Bytes of an envelope that are kept in memory. Payloads of unsupported items are not, so that a 100 MiB
-    /// attachment costs the event beside it nothing.
+    /// attachment costs the event beside it nothing. Also bytes of the records that it becomes: each carries the
+    /// envelope's trace header and client, so that a kilobyte of small spans could fill the disk otherwise.
     pub kept_bytes_max: u64,
     /// Bytes of the first line of an envelope, and of the line in front of each item.
     pub header_bytes_max: u64,
@@ -28,7 +29,7 @@ pub struct Limits {
     pub aggregates_max: usize,
     pub check_in_bytes_max: u64,
     pub client_report_bytes_max: u64,
-    /// Rows of all client reports of an envelope.
+    /// Rows of all client reports of an envelope whose reasons are kept; what is beyond is one sum a category.
     pub client_report_rows_max: usize,
     /// Frames (members) of one compressed body. One is what clients send.
     pub compressed_frames_max: u32,

@@ -14,21 +14,24 @@ pub struct Lists {
     pub more: u64,
     /// The value under the second key.
     pub beside: Option<Range<usize>>,
-    /// Why the rest could not be read, if it could not.
+    /// Why the rest could not be read, if it could not. That there is no array under the key is such a reason too.
     pub broken: Option<&'static str>,
 }
 
 /// Looks in the object `text` for the array `key` and for the value of `beside`.
 pub fn lists(text: &[u8], key: &str, beside: &str, elements_max: usize) -> Lists {
     let mut found = Lists::default();
-    let mut scan = Scan { text, at: 0 };
-    found.broken = scan.object(key, beside, elements_max, &mut found).err();
+    let mut scan = Scan { text, at: 0, has_list: false };
+    let scanned = scan.object(key, beside, elements_max, &mut found);
+    found.broken = scanned.err().or((!scan.has_list).then_some("the list is missing"));
     found
 }
 
 struct Scan<'a> {
     text: &'a [u8],
     at: usize,
+    /// Whether there was an array under the key.
+    has_list: bool,
 }
 
 impl Scan<'_> {
@@ -83,6 +86,7 @@ impl Scan<'_> {
         self.space();
         if is(key) && self.peek() == Some(b'[') {
             self.at += 1;
+            self.has_list = true;
             return self.array(max, found);
         }
         let value = self.value()?;
@@ -180,8 +184,9 @@ mod tests {
             ),
             (r#" { "items" : [ 1 , "x\"," , null ] } "#, &["1", r#""x\",""#, "null"], None),
             (r#"{"items":[]}"#, &[], None),
-            (r#"{"items":{}}"#, &[], None),
-            ("{}", &[], None),
+            (r#"{"items":{}}"#, &[], Some("the list is missing")),
+            (r#"{"item":[]}"#, &[], Some("the list is missing")),
+            ("{}", &[], Some("the list is missing")),
             (r#"{"items":[1],"items":[2]}"#, &["1", "2"], None),
             // Nonsense within brackets costs only itself.
             (r#"{"items":[{"a":},{nonsense},{"ok":1}]}"#, &[r#"{"a":}"#, "{nonsense}", r#"{"ok":1}"#], None),

@@ -39,6 +39,13 @@ const CAUSES_MAX: usize = 8;
 /// Bytes of the attributes that are copied into each session aggregate.
 const SESSION_ATTRS_BYTES_MAX: usize = 4 << 10;
 const REASON_BYTES_MAX: usize = 64;
+/// The reason of what a client reports in more rows than it may: the quantities still count, their reasons do not.
+const REASON_OF_MORE_ROWS: &str = "more_rows";
+/// Units in which clients report a loss a second time, beside its number of items. Added to the items they would make a
+/// lost log of 300 bytes into 301 lost logs.
+const MEASURES: [&str; 4] = ["log_byte", "trace_metric_byte", "profile_duration", "profile_duration_ui"];
+/// Memory of a record beside its payload and texts, in the queue as on the way there.
+const RECORD_HEAD_BYTES: usize = 256;
 /// The largest quantity that a client may report: sums stay far from the end of 64 bits.
 const REPORTED_QUANTITY_MAX: u64 = 1 << 40;
 
@@ -52,9 +59,19 @@ pub fn sort(
 ) -> Sorted {
     let Envelope { header, items, broken } = envelope;
     let sorted = Sorted { event_id: header.event_id, trace_id: header.trace_id, ..Sorted::default() };
-    let rows_left = limits.client_report_rows_max;
-    let mut sorter =
-        Sorter { limits, meta, header: &header, next_id, admit, sorted, has_event: false, rows_left };
+    let texts = [&meta.environment, &meta.client_ip, &meta.user_agent, &meta.sdk].map(|text| text.len());
+    let mut sorter = Sorter {
+        limits,
+        meta,
+        header: &header,
+        next_id,
+        admit,
+        sorted,
+        has_event: false,
+        rows_left: limits.client_report_rows_max,
+        bytes_left: limits.kept_bytes_max,
+        head_bytes: RECORD_HEAD_BYTES + meta.trace.len() + texts.iter().sum::<usize>(),
+    };
     for item in items {
         sorter.item(item);
     }
@@ -75,6 +92,10 @@ struct Sorter<'a> {
     has_event: bool,
     /// Rows of client reports that may still come.
     rows_left: usize,
+    /// Bytes that records may still take.
+    bytes_left: u64,
+    /// Bytes of each record beside its payload: all of them carry what the envelope says of itself.
+    head_bytes: usize,
 }
 
 impl Sorter<'_> {
@@ -192,24 +213,33 @@ impl Sorter<'_> {
         self.sorted.reported = true;
         let Some(doc) = self.object(&ItemType::ClientReport, &payload) else { return };
         let Some(rows) = doc.root().get("discarded_events") else { return };
-        for row in rows.items() {
-            if self.rows_left == 0 {
-                self.end(Category::Unknown, Outcome::Invalid, "too_large:client_report".into(), 1);
-                continue;
-            }
-            self.rows_left -= 1;
-            let text = |key| row.get(key).and_then(NodeRef::as_str);
-            let quantity = row.get("quantity").and_then(NodeRef::as_i64).and_then(|n| u64::try_from(n).ok());
-            match (text("category"), quantity) {
-                (Some(category), Some(quantity)) => {
-                    let reason = plain_key(&text("reason").unwrap_or_default(), REASON_BYTES_MAX);
-                    let quantity = quantity.min(REPORTED_QUANTITY_MAX);
-                    let category = Category::from_name(&category);
-                    self.end(category, Outcome::ClientDiscard, reason.into(), quantity);
-                }
-                _ => self.end(Category::Unknown, Outcome::Invalid, "invalid_client_report".into(), 1),
-            }
+        if rows.kind() != Kind::Array {
+            self.cause("item client_report: discarded_events is no list".to_owned());
+            self.end(Category::Unknown, Outcome::Invalid, "invalid_client_report".into(), 1);
         }
+        for row in rows.items() {
+            self.discarded(row);
+        }
+    }
+
+    fn discarded(&mut self, row: NodeRef<'_>) {
+        let text = |key| row.get(key).and_then(NodeRef::as_str);
+        let quantity = row.get("quantity").and_then(NodeRef::as_i64).and_then(|n| u64::try_from(n).ok());
+        let (Some(category), Some(quantity)) = (text("category"), quantity) else {
+            return self.end(Category::Unknown, Outcome::Invalid, "invalid_client_report".into(), 1);
+        };
+        if MEASURES.contains(&category.as_ref()) {
+            return;
+        }
+        let reason = match self.rows_left.checked_sub(1) {
+            Some(rows_left) => {
+                self.rows_left = rows_left;
+                plain_key(&text("reason").unwrap_or_default(), REASON_BYTES_MAX).into()
+            }
+            None => REASON_OF_MORE_ROWS.into(),
+        };
+        let quantity = quantity.min(REPORTED_QUANTITY_MAX);
+        self.end(Category::from_name(&category), Outcome::ClientDiscard, reason, quantity);
     }
 
     /// The payload, parsed, if it is a JSON object; otherwise its outcome.
@@ -225,12 +255,15 @@ impl Sorter<'_> {
     }
 
     fn record(&mut self, category: Category, event_id: EventId, payload: Bytes) {
-        if self.sorted.records.len() >= self.limits.records_max {
+        let bytes = (self.head_bytes + payload.len()) as u64;
+        if self.sorted.records.len() >= self.limits.records_max || bytes > self.bytes_left {
+            self.cause("the envelope becomes more records than one may".to_owned());
             return self.end(category, Outcome::Invalid, "too_large:envelope".into(), 1);
         }
         if let Err(reason) = (self.admit)(category) {
             return self.end(category, Outcome::RateLimited, reason, 1);
         }
+        self.bytes_left -= bytes;
         let meta = Meta { event_id, ..self.meta.clone() };
         self.sorted.records.push(Record { meta, body: Body::Item { category, payload } });
     }

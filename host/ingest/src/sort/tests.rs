@@ -79,11 +79,25 @@ fn items_become_records_and_outcomes() {
         (logs(0, ""), &[]),
         (logs(5, r#"{"a":1},{"b":"#), &["log_item {\"a\":1}", "log_item invalid invalid_json 4"]),
         (format!("{{{LOGS}}}\n{{\"items\":[{{}},{{}}]}}"), &["log_item {}", "log_item {}"]),
+        ("{\"type\":\"log\",\"item_count\":2}\n{\"items\":[{},{}]}".into(), &["log_item {}", "log_item {}"]),
+        // A list that is not there is no empty list.
+        (format!("{{{LOGS}}}\n{{\"logs\":[{{}},{{}}]}}"), &["log_item invalid invalid_json 1"]),
+        (spans(2, "").replace("[]", "{}"), &["span invalid invalid_json 2"]),
+        ("{\"type\":\"sessions\"}\n{\"attrs\":{}}\n".into(), &["session invalid invalid_json 1"]),
+        ("{\"type\":\"sessions\"}\n{\"aggregates\":[]}\n".into(), &[]),
         (format!("{{{SPANS},\"item_count\":3}}\nnot json at all"), &["span invalid invalid_json 3"]),
         ("{\"type\":\"span\"}\n{\"op\":\"db\"}\n".into(), &["span {\"op\":\"db\"}"]),
         // Client reports.
         (report("[]"), &[]),
-        (report("7"), &[]),
+        (report("7"), &["unknown invalid invalid_client_report 1"]),
+        ("{\"type\":\"client_report\"}\n{\"timestamp\":1}\n".into(), &[]),
+        // What clients say a second time, in bytes or milliseconds, is no number of items.
+        (report(r#"[{"reason":"send_error","category":"log_item","quantity":2},{"reason":"send_error","category":"log_byte","quantity":900},
+            {"reason":"send_error","category":"trace_metric","quantity":1},{"reason":"send_error","category":"trace_metric_byte","quantity":80},
+            {"reason":"send_error","category":"profile_duration","quantity":5000}]"#).replace("\n   ", " ").as_str().into(), &[
+            "log_item client_discard send_error 2",
+            "trace_metric client_discard send_error 1",
+        ]),
         (report(r#"[{"reason":"sample_rate","category":"error","quantity":2},{"reason":"sample_rate","category":"error","quantity":3},
             {"reason":"a b\n","category":"new","quantity":1},{"category":"error","quantity":0},{"quantity":1},[]]"#).replace("\n   ", " ").as_str().into(), &[
             "error client_discard sample_rate 5",
@@ -114,7 +128,7 @@ fn limits_by_item() {
     };
     let long = r#"{"a":"0123456789"}"#;
     let logs = |items: &str| format!("{{}}\n{{{LOGS},\"item_count\":2}}\n{{\"items\":[{items}]}}");
-    let report = r#"{"discarded_events":[{"reason":"r","category":"error","quantity":1},{"reason":"r","category":"error","quantity":1}]}"#;
+    let report = r#"{"discarded_events":[{"reason":"r","category":"error","quantity":1},{"reason":"r","category":"error","quantity":5},{"reason":"q","category":"error","quantity":7}]}"#;
     let cases: Vec<(String, &[&str])> = vec![
         (
             format!("{{}}\n{{\"type\":\"event\"}}\n{long}\n{{\"type\":\"log\"}}\n{{}}"),
@@ -128,7 +142,7 @@ fn limits_by_item() {
         ),
         (
             format!("{{}}\n{{\"type\":\"client_report\"}}\n{report}"),
-            &["error client_discard r 1", "unknown invalid too_large:client_report 1"],
+            &["error client_discard r 1", "error client_discard more_rows 12"],
         ),
     ];
     for (text, want) in cases {
@@ -136,6 +150,23 @@ fn limits_by_item() {
     }
     let limited = "{}\n{\"type\":\"event\"}\n{}\n{\"type\":\"session\"}\n{}";
     assert_eq!(told(&sorted(limited.as_bytes(), &limits, 0)), ["session {}", "error rate_limited quota 1"]);
+}
+
+#[test]
+fn records_are_bounded_with_all_that_they_carry() {
+    let trace = "x".repeat(50_000);
+    let items = ["{}"; 20_000].join(",");
+    let text = format!("{{\"trace\":{{\"a\":\"{trace}\"}}}}\n{{{SPANS}}}\n{{\"items\":[{items}]}}");
+    let limits = Limits::default();
+    let envelope = split(text.as_bytes(), &limits).unwrap();
+    let meta = Meta { trace: envelope.header.trace.clone(), ..Meta::default() };
+    let sorted = sort(envelope, &meta, &limits, &|| EventId(1), &mut |_| Ok(()));
+    let mut encoded = Vec::new();
+    sorted.records.iter().for_each(|record| record.encode(&mut encoded));
+    let (bytes, max) = (encoded.len() as u64, limits.kept_bytes_max);
+    assert!(bytes <= max && bytes > max / 2, "{bytes} of {max}");
+    let told = sorted.ended.iter().map(|c| (c.category, c.reason.as_ref(), c.quantity)).collect::<Vec<_>>();
+    assert_eq!(told, [(Category::Span, "too_large:envelope", 20_000 - sorted.records.len() as u64)]);
 }
 
 #[test]
