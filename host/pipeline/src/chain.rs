@@ -5,7 +5,9 @@ use std::sync::Arc;
 use host_event::{Category, Columns, Event, Outcome, Reason, apply_edits};
 
 use crate::draw::draw;
-use crate::stage::{Answer, FailurePolicy, Fault, Fingerprint, Rates, Stage, StageAnswer, Verdicts};
+use crate::stage::{
+    Answer, FailurePolicy, Fault, Fingerprint, Rates, Stage, StageAnswer, StageKind, Verdicts,
+};
 
 /// A stage in its place in a chain.
 pub struct Link {
@@ -30,6 +32,20 @@ pub struct Decision {
     pub sample_rate: f64,
     /// Of the first fingerprinter that had an opinion.
     pub fingerprints: Vec<Fingerprint>,
+    /// Stages that failed on it and let it go on. Filters are not among them: a ledger tells what they let pass.
+    pub passed_over: Vec<Arc<str>>,
+}
+
+impl Decision {
+    /// The decision of an empty chain.
+    pub(crate) fn keep() -> Decision {
+        Decision {
+            verdict: Verdict::Keep,
+            sample_rate: 1.0,
+            fingerprints: Vec::new(),
+            passed_over: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -39,20 +55,56 @@ pub enum Verdict {
     Quarantine { stage: Arc<str>, reason: &'static str, detail: String },
 }
 
+/// The links that an event whose end is known goes through again, one flag for each.
+pub(crate) type Route = Vec<bool>;
+
 impl Chain {
     /// Runs a batch of events of one category through all stages that are for it. Gives the events back, scrubbed, each
     /// with its decision, in the order they came in.
     pub fn run(&mut self, events: Vec<Event>, columns: &mut Columns) -> (Vec<Event>, Vec<Decision>) {
-        let keep = Decision { verdict: Verdict::Keep, sample_rate: 1.0, fingerprints: Vec::new() };
-        let mut decisions = vec![keep; events.len()];
+        self.run_links(events, columns, None)
+    }
+
+    /// Runs events whose end is known through some of the stages again, for what only they can tell: rates, edits,
+    /// fingerprints. Nothing is dropped, and a failure of any stage is `Verdict::Quarantine`, whatever its policy.
+    pub(crate) fn run_again(
+        &mut self,
+        events: Vec<Event>,
+        columns: &mut Columns,
+        route: &Route,
+    ) -> (Vec<Event>, Vec<Decision>) {
+        self.run_links(events, columns, Some(route))
+    }
+
+    /// The way of an event that is known to have come as far as the stage `until`, or to the end, without those that were
+    /// passed over. All filters let it pass, so none is asked.
+    pub(crate) fn route(&self, until: Option<&str>, passed_over: &[Arc<str>]) -> Route {
+        let end = until.and_then(|name| self.links.iter().position(|link| *link.name == *name));
+        // A stage that is not there failed before all others, as far as anybody can tell.
+        let end = end.unwrap_or(if until.is_some() { 0 } else { self.links.len() });
+        let goes = |(at, link): (usize, &Link)| {
+            at < end && link.stage.kind() != StageKind::Filter && !passed_over.contains(&link.name)
+        };
+        self.links.iter().enumerate().map(goes).collect()
+    }
+
+    fn run_links(
+        &mut self,
+        events: Vec<Event>,
+        columns: &mut Columns,
+        route: Option<&Route>,
+    ) -> (Vec<Event>, Vec<Decision>) {
+        let mut decisions = vec![Decision::keep(); events.len()];
         let category = events.first().map(|e| e.category);
         columns.load(events);
-        for link in &mut self.links {
-            if columns.is_empty() || !category.is_some_and(|c| link.categories.contains(&c)) {
+        for (at, link) in self.links.iter_mut().enumerate() {
+            let is_for = category.is_some_and(|c| link.categories.contains(&c));
+            if columns.is_empty() || !is_for || route.is_some_and(|goes| !goes[at]) {
                 continue;
             }
             let answer = link.stage.run(columns);
-            Step { link, columns, decisions: &mut decisions }.take(answer);
+            let is_again = route.is_some();
+            Step { link, columns, decisions: &mut decisions, is_again }.take(answer);
         }
         (columns.unload(), decisions)
     }
@@ -63,6 +115,8 @@ struct Step<'a> {
     link: &'a Link,
     columns: &'a mut Columns,
     decisions: &'a mut [Decision],
+    /// Whether the ends of these events are known already.
+    is_again: bool,
 }
 
 impl Step<'_> {
@@ -99,10 +153,10 @@ impl Step<'_> {
         for (row, rate) in rates.rates.iter().enumerate().filter(|(_, rate)| **rate < 1.0) {
             // The same draw for every sampler of the chain: kept is what is below the product of all rates.
             let draw = draw(self.columns.event(row));
-            let stage = Arc::clone(&self.link.name);
+            let (stage, is_again) = (Arc::clone(&self.link.name), self.is_again);
             let decision = self.decision(row);
             decision.sample_rate *= rate;
-            if draw < decision.sample_rate {
+            if is_again || draw < decision.sample_rate {
                 continue;
             }
             let reason = match rates.decided_by[row] {
@@ -147,10 +201,13 @@ impl Step<'_> {
 
     fn fail(&mut self, fault: &Fault) {
         tracing::warn!(stage = %self.link.name, reason = fault.reason, policy = ?self.link.on_failure, "{}", fault.detail);
-        if self.link.on_failure == FailurePolicy::FailOpen {
+        let stage = Arc::clone(&self.link.name);
+        if self.link.on_failure == FailurePolicy::FailOpen && !self.is_again {
+            if self.link.stage.kind() != StageKind::Filter {
+                self.decision(fault.row).passed_over.push(stage);
+            }
             return;
         }
-        let stage = Arc::clone(&self.link.name);
         let (reason, detail) = (fault.reason, fault.detail.clone());
         self.decision(fault.row).verdict = Verdict::Quarantine { stage, reason, detail };
     }
@@ -161,7 +218,6 @@ mod tests {
     use host_event::{Doc, Edit, EditOp, EventId, Meta};
 
     use super::*;
-    use crate::stage::StageKind;
 
     type Run = Box<dyn FnMut(&mut Columns) -> StageAnswer + Send>;
 

@@ -12,7 +12,10 @@ mod worker;
 
 pub use chain::{Chain, Decision, Link, Verdict};
 pub use draw::draw;
-pub use settle::Settler;
-pub use sink::{Accepted, Chunk, ChunkPlace, Closed, End, Found, Settled, Sink, SinkError};
+pub use settle::{Settler, Unsettled};
+pub use sink::{
+    Accepted, Chunk, ChunkPlace, Closed, End, Found, PassedOver, Recorded, RecordedEnd, Settled, Sink,
+    SinkError,
+};
 pub use stage::{Answer, FailurePolicy, Fault, Fingerprint, Rates, Stage, StageAnswer, StageKind, Verdicts};
 pub use worker::{Chains, Stop, Worker, WorkerConfig, WorkerError, WorkerMetrics};

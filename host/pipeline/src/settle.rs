@@ -1,18 +1,25 @@
 //! From records of the queue to settled records: parse once, run the chain, group. Pure but for the stages.
+//!
+//! A record is settled once. When its rows have to be made again, what a ledger recorded of it is not decided anew: the stages are
+//! asked only for what they alone can tell, and if they can not tell it now, nothing of the batch is settled.
 
+use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use host_event::{
-    Accounted, Body, Book, Category, Columns, Counted, Doc, Event, Meta, Outcome, OutcomeCount, ProjectId,
-    Reason,
+    Accounted, Body, Book, Category, Columns, Counted, Doc, Event, Meta, Offset, Outcome, OutcomeCount,
+    ProjectId, Reason,
 };
 use host_group::{Group, GroupId, headline};
 use host_queue::Stored;
+use parking_lot::Mutex;
+use thiserror::Error;
 
-use crate::chain::{Chain, Decision, Verdict};
+use crate::chain::{Chain, Decision, Route, Verdict};
 use crate::draw::client_sample_rate;
-use crate::sink::{Accepted, End, Settled};
+use crate::sink::{Accepted, End, PassedOver, Recorded, RecordedEnd, Settled};
 
 /// The duty to settle one record.
 struct Duty {
@@ -34,14 +41,29 @@ pub struct Settler {
     chain: Chain,
     columns: Columns,
     book: Arc<dyn Book>,
+    passed_over: Vec<PassedOver>,
 }
+
+/// Why a batch can not be settled again now: a stage failed on an event that is known to have got past it. Later it may not.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("event at offset {offset}, which is known to have passed stage {stage}: {reason}: {detail}")]
+pub struct Unsettled {
+    pub offset: Offset,
+    pub stage: Arc<str>,
+    pub reason: &'static str,
+    pub detail: String,
+}
+
+/// Stands in `quarantine` where the words of the stage are lost.
+const REBUILT: &str = "rebuilt from the ledger and the queue, without asking the stage again: what it said was lost with a file that \
+                       was not written before a crash or a failure of the store";
 
 /// The categories that go through the chain, each as a batch of its own, so that a column is about one kind of event.
 const BATCHED: [Category; 4] = [Category::Error, Category::Transaction, Category::Span, Category::Log];
 
 impl Settler {
     pub fn new(chain: Chain, book: Arc<dyn Book>) -> Settler {
-        Settler { chain, columns: Columns::default(), book }
+        Settler { chain, columns: Columns::default(), book, passed_over: Vec::new() }
     }
 
     pub fn generation(&self) -> u64 {
@@ -50,6 +72,7 @@ impl Settler {
 
     /// Gives each record its end, in the order of their offsets.
     pub fn settle(&mut self, batch: Vec<Stored>) -> Vec<Settled> {
+        self.passed_over.clear();
         let mut settled = Vec::with_capacity(batch.len());
         let mut parsed: [Vec<(Event, Accounted<Duty>)>; BATCHED.len()] = Default::default();
         for stored in batch {
@@ -64,11 +87,111 @@ impl Settler {
         for lane in parsed.into_iter().filter(|lane| !lane.is_empty()) {
             let (events, duties): (Vec<_>, Vec<_>) = lane.into_iter().unzip();
             let (events, decisions) = self.chain.run(events, &mut self.columns);
-            let decided = events.into_iter().zip(decisions).zip(duties);
-            settled.extend(decided.map(|((event, decision), duty)| end_of(event, decision, duty)));
+            for ((event, decision), duty) in events.into_iter().zip(decisions).zip(duties) {
+                self.note(event.offset, &decision);
+                settled.push(end_of(event, decision, duty));
+            }
         }
         settled.sort_unstable_by_key(|s| s.offset);
         settled
+    }
+
+    /// The stages that records of the last batch went on without, for the ledger.
+    pub fn take_passed_over(&mut self) -> Vec<PassedOver> {
+        let mut notes = mem::take(&mut self.passed_over);
+        notes.sort_by_key(|note| note.offset);
+        notes
+    }
+
+    /// Of what was dropped the ledger keeps the whole end already.
+    fn note(&mut self, offset: Offset, decision: &Decision) {
+        if matches!(decision.verdict, Verdict::Drop { .. }) {
+            return;
+        }
+        let notes = decision.passed_over.iter().map(|stage| PassedOver { offset, stage: Arc::clone(stage) });
+        self.passed_over.extend(notes);
+    }
+
+    /// Gives each record the end that it had, in the order of their offsets. The chain must be that of the ledger's generation.
+    pub fn settle_again(
+        &mut self,
+        batch: Vec<Stored>,
+        recorded: &Recorded,
+    ) -> Result<Vec<Settled>, Unsettled> {
+        // Counted when the whole batch has its ends: it may have to be tried more than once.
+        let draft = Arc::new(Draft::default());
+        let book = mem::replace(&mut self.book, Arc::clone(&draft) as Arc<dyn Book>);
+        let settled = self.try_settle_again(batch, recorded);
+        self.book = book;
+        if settled.is_ok() {
+            draft.0.lock().drain(..).for_each(|(project, count)| self.book.settle(project, &count));
+        }
+        settled
+    }
+
+    fn try_settle_again(
+        &mut self,
+        batch: Vec<Stored>,
+        recorded: &Recorded,
+    ) -> Result<Vec<Settled>, Unsettled> {
+        let mut settled = Vec::with_capacity(batch.len());
+        let mut lanes: BTreeMap<(Category, Route), Vec<Event>> = BTreeMap::new();
+        for stored in batch {
+            let end = recorded.ends.get(&stored.offset);
+            if let Some(end) = end.filter(|end| end.outcome != Outcome::Quarantined) {
+                settled.push(self.dropped_again(stored, end));
+                continue;
+            }
+            match self.parse(stored) {
+                Parsed::Event(event, duty) => {
+                    // The duty is taken up again when it is known that the stages did theirs.
+                    duty.hand_over();
+                    let passed_over =
+                        recorded.passed_over.get(&event.offset).map_or(&[][..], |stages| stages);
+                    let route = self.chain.route(end.map(|end| &*end.stage), passed_over);
+                    lanes.entry((event.category, route)).or_default().push(event);
+                }
+                Parsed::Settled(done) => settled.push(done),
+            }
+        }
+        for ((_, route), events) in lanes {
+            let (events, decisions) = self.chain.run_again(events, &mut self.columns, &route);
+            for (event, decision) in events.into_iter().zip(decisions) {
+                settled.push(self.ended_again(event, decision, recorded)?);
+            }
+        }
+        settled.sort_unstable_by_key(|s| s.offset);
+        Ok(settled)
+    }
+
+    /// A record that was dropped for a reason that is on record.
+    fn dropped_again(&self, stored: Stored, end: &RecordedEnd) -> Settled {
+        let Stored { offset, queued_at, record } = stored;
+        let meta = record.map(|record| record.meta).unwrap_or_default();
+        let RecordedEnd { category, outcome, reason, stage } = end.clone();
+        self.duty(&meta, category).reject(outcome, reason.clone());
+        Settled { offset, queued_at, meta, end: End::Dropped { category, outcome, reason, stage } }
+    }
+
+    /// An event that went its way again: it must have come as far as it did.
+    fn ended_again(
+        &self,
+        event: Event,
+        decision: Decision,
+        recorded: &Recorded,
+    ) -> Result<Settled, Unsettled> {
+        let (offset, queued_at, category) = (event.offset, event.queued_at, event.category);
+        if let Verdict::Quarantine { stage, reason, detail } = decision.verdict {
+            return Err(Unsettled { offset, stage, reason, detail });
+        }
+        let duty = self.duty(&event.meta, category);
+        let Some(RecordedEnd { reason, stage, .. }) = recorded.ends.get(&offset).cloned() else {
+            return Ok(end_of(event, decision, duty));
+        };
+        duty.reject(Outcome::Quarantined, reason.clone());
+        let payload = event.doc.text().clone();
+        let end = End::Quarantined { category, stage, reason, detail: REBUILT.to_owned(), payload };
+        Ok(Settled { offset, queued_at, meta: event.meta, end })
     }
 
     fn parse(&self, stored: Stored) -> Parsed {
@@ -101,8 +224,7 @@ impl Settler {
         if category.is_processed() {
             return Parsed::Event(event, duty);
         }
-        let kept = Decision { verdict: Verdict::Keep, sample_rate: 1.0, fingerprints: Vec::new() };
-        Parsed::Settled(end_of(event, kept, duty))
+        Parsed::Settled(end_of(event, Decision::keep(), duty))
     }
 
     fn duty(&self, meta: &Meta, category: Category) -> Accounted<Duty> {
@@ -111,6 +233,16 @@ impl Settler {
 
     fn count(&self, project: ProjectId, counts: &[OutcomeCount]) {
         counts.iter().for_each(|count| self.book.settle(project, count));
+    }
+}
+
+/// Counts that may yet have to be forgotten.
+#[derive(Default)]
+struct Draft(Mutex<Vec<(ProjectId, OutcomeCount)>>);
+
+impl Book for Draft {
+    fn settle(&self, project: ProjectId, count: &OutcomeCount) {
+        self.0.lock().push((project, count.clone()));
     }
 }
 
@@ -157,7 +289,8 @@ fn end_of(event: Event, decision: Decision, duty: Accounted<Duty>) -> Settled {
             End::Dropped { category, outcome, reason, stage }
         }
         Verdict::Quarantine { stage, reason, detail } => {
-            duty.reject(Outcome::Quarantined, reason.into());
+            let reason = Reason::from(reason);
+            duty.reject(Outcome::Quarantined, reason.clone());
             End::Quarantined { category, stage, reason, detail, payload: event.doc.text().clone() }
         }
     };

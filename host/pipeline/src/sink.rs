@@ -2,6 +2,7 @@
 //!
 //! `host-sink` implements it with Parquet in an object store. The calls block; they come from worker threads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use thiserror::Error;
 pub trait Sink: Send + Sync + 'static {
     /// What the store has of the chunk that begins there, if anything: someone may have written it before a crash.
     fn find(&self, place: ChunkPlace) -> Result<Option<Found>, SinkError>;
+    /// What the ledger of a chunk that was found says of single records.
+    fn recorded(&self, place: ChunkPlace) -> Result<Recorded, SinkError>;
     /// Begins a chunk in memory. Nothing is written before it is closed.
     fn begin(&self, place: ChunkPlace, generation: u64) -> Box<dyn Chunk>;
 }
@@ -19,6 +22,8 @@ pub trait Sink: Send + Sync + 'static {
 pub trait Chunk: Send {
     /// Takes one record, in the order of offsets, without a gap. All of them end here, dropped ones as well.
     fn push(&mut self, settled: Settled);
+    /// Notes a record that went on without a stage. The ledger keeps it, so that a rebuild does the same.
+    fn note(&mut self, passed_over: PassedOver);
     fn rows(&self) -> usize;
     /// Memory that the chunk holds, roughly.
     fn bytes(&self) -> usize;
@@ -46,6 +51,33 @@ pub struct Found {
     pub complete: bool,
 }
 
+/// What was decided once and can not be found out by asking again: a deadline that was missed on a busy machine, or a stage that was
+/// resting, is no function of the event. So the ledger keeps what followed from it, and a rebuild takes it from there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Records that were not accepted. Those that ended before the queue are not among them: they say it themselves.
+    pub ends: BTreeMap<Offset, RecordedEnd>,
+    /// Stages that failed on a record, which went on without them.
+    pub passed_over: BTreeMap<Offset, Vec<Arc<str>>>,
+}
+
+/// The end of a record that was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedEnd {
+    pub category: Category,
+    pub outcome: Outcome,
+    pub reason: Reason,
+    /// Empty where no stage decided it.
+    pub stage: Arc<str>,
+}
+
+/// A stage that failed on a record, and whose policy it is that the record goes on without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    pub offset: Offset,
+    pub stage: Arc<str>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Closed {
     Done,
@@ -69,7 +101,7 @@ pub enum End {
     /// A row of `outcomes`, without payload.
     Dropped { category: Category, outcome: Outcome, reason: Reason, stage: Arc<str> },
     /// A row of `outcomes` and one of `quarantine`, with payload.
-    Quarantined { category: Category, stage: Arc<str>, reason: &'static str, detail: String, payload: Bytes },
+    Quarantined { category: Category, stage: Arc<str>, reason: Reason, detail: String, payload: Bytes },
     /// Rows of `outcomes`: what ended before the queue.
     Ended(Vec<OutcomeCount>),
 }

@@ -1,7 +1,8 @@
 //! One worker owns one partition: it reads in order, settles micro-batches, fills a chunk, closes it, commits.
 //!
 //! Nothing is remembered between chunks but the next offset, so whatever goes wrong, the answer is to begin the chunk again
-//! from the queue. What the store already holds of it decides how it goes on.
+//! from the queue. What the store already holds of it decides how it goes on: a range that has a ledger is settled as the ledger
+//! says, and not anew.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -15,7 +16,7 @@ use thiserror::Error;
 
 use crate::chain::Chain;
 use crate::settle::Settler;
-use crate::sink::{Chunk, ChunkPlace, Closed, Found, Sink, SinkError};
+use crate::sink::{Chunk, ChunkPlace, Closed, Found, Settled, Sink, SinkError};
 
 /// When a micro-batch and a chunk are full.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +101,14 @@ pub enum WorkerError {
     Gap { partition: Partition, expected: Offset, found: Offset },
 }
 
+impl WorkerError {
+    /// Whether the same may succeed later. A chain is made of what lies in the store; one that must be there at the start is not
+    /// waited for.
+    fn may_pass(&self) -> bool {
+        matches!(self, WorkerError::Sink(SinkError::Retry { .. }) | WorkerError::Chain { .. })
+    }
+}
+
 pub struct Worker {
     pub partition: Partition,
     pub queue: Arc<dyn Queue>,
@@ -114,7 +123,28 @@ pub struct Worker {
 const HOUR_MILLIS: i64 = 3_600_000;
 /// How long a read waits for the first record before it looks whether to stop.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
-const RETRY_WAIT: Duration = Duration::from_millis(500);
+/// Between tries; doubles up to the longest.
+const RETRY_WAIT_MIN: Duration = Duration::from_millis(500);
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(8);
+/// How often a long wait looks whether to stop.
+const STOP_LOOK_WAIT: Duration = Duration::from_millis(50);
+
+/// Pauses that double.
+struct BackOff(Duration);
+
+impl Default for BackOff {
+    fn default() -> BackOff {
+        BackOff(RETRY_WAIT_MIN)
+    }
+}
+
+impl BackOff {
+    fn next(&mut self) -> Duration {
+        let wait = self.0;
+        self.0 = (wait * 2).min(RETRY_WAIT_MAX);
+        wait
+    }
+}
 
 /// Why filling a chunk ended.
 enum Filled {
@@ -135,32 +165,47 @@ impl Worker {
     fn work(&self) -> Result<(), WorkerError> {
         let mut settler = self.settler(self.chains.newest())?;
         let mut next = self.queue.committed(self.partition).map_err(|e| self.queue_error(e))?;
+        let mut back_off = BackOff::default();
         loop {
             self.metrics.next.store(next, Relaxed);
             if self.chains.newest() != settler.generation() {
                 settler = self.settler(self.chains.newest())?;
             }
+            self.metrics.generation.store(settler.generation(), Relaxed);
             match self.one_chunk(next, &mut settler) {
-                Ok(Some(end)) => next = end,
+                Ok(Some(end)) => (next, back_off) = (end, BackOff::default()),
                 Ok(None) => return Ok(()),
-                Err(WorkerError::Sink(SinkError::Retry { path, what })) => {
-                    tracing::warn!(partition = self.partition, path, "object store, trying again: {what}");
-                    self.metrics.retries.fetch_add(1, Relaxed);
-                    if self.stop.is_overdue() {
+                Err(e) if e.may_pass() => {
+                    tracing::warn!(partition = self.partition, "trying again: {e}");
+                    if !self.wait_to_retry(&mut back_off) {
                         return Ok(());
                     }
-                    thread::sleep(RETRY_WAIT);
                 }
                 Err(e) => return Err(e),
             }
         }
     }
 
+    /// Waits before something is tried again. `false` when the time to stop has come meanwhile.
+    fn wait_to_retry(&self, back_off: &mut BackOff) -> bool {
+        self.metrics.retries.fetch_add(1, Relaxed);
+        let (begun, wait) = (Instant::now(), back_off.next());
+        while !self.stop.is_overdue() {
+            // Whoever is to stop does not wait out a long pause.
+            let wait = if self.stop.is_requested() { wait.min(RETRY_WAIT_MIN) } else { wait };
+            let left = wait.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            thread::sleep(left.min(STOP_LOOK_WAIT));
+        }
+        false
+    }
+
     fn settler(&self, generation: u64) -> Result<Settler, WorkerError> {
         let partition = self.partition;
         let chain = self.chains.chain(generation);
         let chain = chain.map_err(|what| WorkerError::Chain { partition, generation, what })?;
-        self.metrics.generation.store(generation, Relaxed);
         Ok(Settler::new(chain, Arc::clone(&self.book)))
     }
 
@@ -174,7 +219,7 @@ impl Worker {
         let Some(first) = self.wait_for(start)? else { return Ok(None) };
         let place = ChunkPlace { partition: self.partition, start, queued_at: first[0].queued_at };
         if let Some(found) = self.sink.find(place)? {
-            return self.adopt(place, found, settler).map(Some);
+            return self.adopt(place, found);
         }
         let mut chunk = self.sink.begin(place, settler.generation());
         let (end, drained) = match self.fill(chunk.as_mut(), place, first, settler)? {
@@ -186,10 +231,10 @@ impl Worker {
         self.metrics.chunk_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Relaxed);
         self.metrics.chunks.fetch_add(1, Relaxed);
         let end = match closed {
-            Closed::Done => self.commit(end)?,
-            Closed::Lost(found) => self.adopt(place, found, settler)?,
+            Closed::Done => Some(self.commit(end)?),
+            Closed::Lost(found) => self.adopt(place, found)?,
         };
-        Ok((!(drained && self.stop.is_overdue())).then_some(end))
+        Ok(end.filter(|_| !(drained && self.stop.is_overdue())))
     }
 
     /// The first records of a chunk. `None` when the worker is to stop and there are none.
@@ -250,6 +295,11 @@ impl Worker {
         self.metrics.batches.fetch_add(1, Relaxed);
         let settled = settler.settle(batch);
         self.metrics.settle_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Relaxed);
+        self.push(chunk, settled);
+        settler.take_passed_over().into_iter().for_each(|passed_over| chunk.note(passed_over));
+    }
+
+    fn push(&self, chunk: &mut dyn Chunk, settled: Vec<Settled>) {
         for record in settled {
             self.metrics.next.store(record.offset + 1, Relaxed);
             chunk.push(record);
@@ -294,39 +344,52 @@ impl Worker {
         Ok(end)
     }
 
-    /// Another writer, or this one before a crash, fixed the range: it holds. What its tables lack is built from the queue,
-    /// by the generation that decided then.
-    fn adopt(&self, place: ChunkPlace, found: Found, settler: &Settler) -> Result<Offset, WorkerError> {
-        tracing::info!(
-            partition = place.partition,
-            start = place.start,
-            end = found.end,
-            complete = found.complete,
-            "the store has this chunk already"
-        );
-        if found.complete {
-            return self.commit(found.end);
+    /// Another writer, or this one before a crash, fixed the range: it holds, and so does what its ledger says of each record. What its
+    /// tables lack is built from the queue, by the generation that decided then. `None` when the worker is to stop before
+    /// that is done; whoever starts next does it.
+    fn adopt(&self, place: ChunkPlace, found: Found) -> Result<Option<Offset>, WorkerError> {
+        let Found { end, generation, complete } = found;
+        let (partition, start) = (place.partition, place.start);
+        tracing::info!(partition, start, end, complete, "the store has this chunk already");
+        if complete {
+            return self.commit(end).map(Some);
         }
-        debug_assert!(found.generation > 0 || settler.generation() == 0, "generations count from one");
-        let mut settler = self.settler(found.generation)?;
-        let mut chunk = self.sink.begin(place, found.generation);
-        let mut next = place.start;
-        while next < found.end {
-            let mut batch = self.gather(next, IDLE_WAIT)?;
-            batch.truncate((found.end - next) as usize);
-            if batch.is_empty() {
-                let expected = next;
-                return Err(WorkerError::Gap {
-                    partition: place.partition,
-                    expected,
-                    found: self.queue.end(place.partition),
-                });
+        let recorded = self.sink.recorded(place)?;
+        let mut settler = self.settler(generation)?;
+        self.metrics.generation.store(generation, Relaxed);
+        let mut chunk = self.sink.begin(place, generation);
+        let (mut next, mut back_off) = (start, BackOff::default());
+        while next < end {
+            if self.stop.is_overdue() {
+                return Ok(None);
             }
-            next += batch.len() as u64;
-            self.settle_into(chunk.as_mut(), batch, &mut settler);
+            let batch = self.batch_before(end, next)?;
+            let records = batch.len() as u64;
+            match settler.settle_again(batch, &recorded) {
+                Ok(settled) => self.push(chunk.as_mut(), settled),
+                Err(unsettled) => {
+                    tracing::warn!(partition, start, end, "can not rebuild this chunk yet: {unsettled}");
+                    if !self.wait_to_retry(&mut back_off) {
+                        return Ok(None);
+                    }
+                    continue;
+                }
+            }
+            (next, back_off) = (next + records, BackOff::default());
         }
-        chunk.rebuild(found.end)?;
-        self.commit(found.end)
+        chunk.rebuild(end)?;
+        self.commit(end).map(Some)
+    }
+
+    /// The next records of a range that ends there. The queue has them all, since the range is not committed.
+    fn batch_before(&self, end: Offset, next: Offset) -> Result<Vec<Stored>, WorkerError> {
+        let mut batch = self.gather(next, IDLE_WAIT)?;
+        batch.truncate((end - next) as usize);
+        if batch.is_empty() {
+            let partition = self.partition;
+            return Err(WorkerError::Gap { partition, expected: next, found: self.queue.end(partition) });
+        }
+        Ok(batch)
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use host_event::{Category, Meta, Offset, Outcome, ProjectId};
 use host_group::Rollups;
-use host_pipeline::{Accepted, Chunk, ChunkPlace, Closed, End, Settled, SinkError};
+use host_pipeline::{Accepted, Chunk, ChunkPlace, Closed, End, PassedOver, Settled, SinkError};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
@@ -34,6 +34,7 @@ pub(crate) struct ParquetChunk {
     gap: Option<(Offset, Offset)>,
     accepted: HashMap<(ProjectId, Category), u64>,
     rollups: Rollups,
+    passed_over: Vec<PassedOver>,
     tables: Tables,
 }
 
@@ -107,6 +108,7 @@ impl ParquetChunk {
             gap: None,
             accepted: HashMap::new(),
             rollups: Rollups::default(),
+            passed_over: Vec::new(),
             tables: Tables::default(),
         }
     }
@@ -240,7 +242,9 @@ impl ParquetChunk {
             queued_at,
             rows: rows.into_iter().collect(),
             bytes: Default::default(),
+            passed_over: Default::default(),
         };
+        self.passed_over.iter().for_each(|note| ledger.note(note));
         let error_at = self.place;
         let bodies = encode_tables(self.tables, &mut ledger, &config.files);
         let what = |e: ParquetError| SinkError::Fatal {
@@ -287,13 +291,18 @@ impl Chunk for ParquetChunk {
             }
             End::Quarantined { category, stage, reason, detail, payload } => {
                 let origin = Origin::new(&meta, self.generation, self.place.partition, offset);
-                let row = QuarantineRow { category, stage: &stage, reason, detail: &detail, payload };
+                let row =
+                    QuarantineRow { category, stage: &stage, reason: &reason, detail: &detail, payload };
                 let rows = &mut self.tables.quarantine;
                 rows.keys.push(rows.columns.push(origin, row));
-                self.push_dropped(&meta, offset, category, Outcome::Quarantined, reason, &stage);
+                self.push_dropped(&meta, offset, category, Outcome::Quarantined, &reason, &stage);
             }
             End::Ended(counts) => self.push_ended(&meta, offset, &counts),
         }
+    }
+
+    fn note(&mut self, passed_over: PassedOver) {
+        self.passed_over.push(passed_over);
     }
 
     fn rows(&self) -> usize {

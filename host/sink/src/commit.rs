@@ -5,7 +5,8 @@
 //! time. So what is known is kept as `Facts`, a pure function says what to do next, `step` does that one thing and writes down what was
 //! learnt. Dropping the facts at any moment is a crash, and starting anew is the recovery.
 //!
-//! Table files need no nonce: whoever writes one has read or made the ledger, so the range is the same and so are the rows.
+//! Table files need no nonce: whoever writes one has read or made the ledger, so the range is the same, and so are the rows: the ledger also
+//! says what became of the records that a stage failed on, which nobody could find out a second time.
 
 use bytes::Bytes;
 use host_event::Offset;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use host_event::{Millis, Offset, Partition};
-use host_pipeline::ChunkPlace;
+use host_pipeline::{ChunkPlace, PassedOver};
 use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader};
 use serde::{Deserialize, Serialize};
 
@@ -30,11 +30,23 @@ pub struct Ledger {
     pub rows: BTreeMap<Table, u64>,
     /// Bytes of the table files as this writer made them; one that rebuilds them later may need more or fewer.
     pub bytes: BTreeMap<Table, u64>,
+    /// Records that went on without a stage that failed on them: by stage, runs of offsets, `[first, how many]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub passed_over: BTreeMap<String, Vec<(Offset, u64)>>,
 }
 
 impl Ledger {
     pub(crate) fn rows_of(&self, table: Table) -> u64 {
         self.rows.get(&table).copied().unwrap_or_default()
+    }
+
+    /// Notes a record that went on without a stage. They come in the order of their offsets.
+    pub(crate) fn note(&mut self, note: &PassedOver) {
+        let runs = self.passed_over.entry(note.stage.to_string()).or_default();
+        match runs.last_mut() {
+            Some((first, length)) if *first + *length == note.offset => *length += 1,
+            _ => runs.push((note.offset, 1)),
+        }
     }
 
     pub(crate) fn key_value(&self) -> KeyValue {

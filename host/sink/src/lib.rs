@@ -12,6 +12,7 @@ mod encode;
 mod ledger;
 mod nested;
 mod publish;
+mod recorded;
 mod schema;
 #[cfg(test)]
 mod simulation;

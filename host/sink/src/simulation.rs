@@ -2,7 +2,8 @@
 //!
 //! The writers run the very decision and the very step of the product, interleaved step by step by a seed. The store fails before it wrote and
 //! after it wrote, claims that something exists which does not, and writes late, when nobody waits for it any more. Writers
-//! crash between any two steps, and commits of a zombie set the queue back. Then the faults stop, both writers finish, and all is counted.
+//! crash between any two steps, and commits of a zombie set the queue back. What becomes of a record is drawn anew at each attempt, as
+//! deadlines on a busy machine are. Then the faults stop, both writers finish, and all is counted.
 //!
 //! A simulation that finds nothing proves nothing, so mistakes can be put in, and each must be found.
 
@@ -38,10 +39,12 @@ pub(crate) enum Mistake {
     OwnEnd,
     /// The offset is committed when the ledger is written.
     TablesForgotten,
+    /// Whoever makes missing tables decides anew what becomes of the records.
+    DecidesAnew,
 }
 
 impl Mistake {
-    const ALL: [Mistake; 8] = [
+    const ALL: [Mistake; 9] = [
         Mistake::Overwrite,
         Mistake::TablesFirst,
         Mistake::LedgerExistsIsMine,
@@ -50,6 +53,7 @@ impl Mistake {
         Mistake::NoAdoption,
         Mistake::OwnEnd,
         Mistake::TablesForgotten,
+        Mistake::DecidesAnew,
     ];
 
     /// What a decision with this mistake says where it differs from the right one.
@@ -213,29 +217,50 @@ fn place(start: Offset) -> ChunkPlace {
     ChunkPlace { partition: 0, start, queued_at: 0 }
 }
 
-/// The rows that a range has in each table: every offset has one, in a table that depends on nothing but the offset.
-fn rows(start: Offset, end: Offset) -> BTreeMap<Table, u64> {
-    let mut rows = BTreeMap::new();
+/// What became of the records of a range: the offsets that each table has. A stage that fails on one sends it to quarantine.
+type Fates = BTreeMap<Table, Vec<Offset>>;
+
+/// Decides about each record, as nobody can a second time.
+fn decide_fates(draw: &mut Draw, start: Offset, end: Offset) -> Fates {
+    let failed: Vec<_> = (start..end).filter(|_| draw.one_in(4)).collect();
+    fates(start, end, &failed)
+}
+
+/// Every record has a table that depends on nothing but the offset, unless a stage failed on it.
+fn fates(start: Offset, end: Offset, failed: &[Offset]) -> Fates {
+    let mut fates = Fates::new();
     for offset in start..end {
-        let table = Table::ALL[(offset * 5 % 8) as usize];
+        let own = Table::ALL[(offset * 5 % 8) as usize];
+        let table = if failed.contains(&offset) { Table::Quarantine } else { own };
         if table != Table::Outcomes {
-            *rows.entry(table).or_default() += 1;
+            fates.entry(table).or_default().push(offset);
         }
     }
-    rows
+    fates
 }
 
-/// A table's file says its range, and nothing that depends on who wrote it.
-fn table_body(start: Offset, end: Offset) -> Bytes {
-    format!("{start}..{end}").into()
+fn rows(fates: &Fates) -> BTreeMap<Table, u64> {
+    fates.iter().map(|(table, offsets)| (*table, offsets.len() as u64)).collect()
 }
 
-fn bodies(start: Offset, end: Offset) -> Vec<(Table, Bytes)> {
-    rows(start, end).into_keys().map(|table| (table, table_body(start, end))).collect()
+/// A table's file says its records, and nothing that depends on who wrote it.
+fn bodies(fates: &Fates) -> Vec<(Table, Bytes)> {
+    fates.iter().map(|(table, offsets)| (*table, format!("{offsets:?}").into())).collect()
+}
+
+/// The file of a ledger: what its footer says, and the records that did not come through.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct LedgerFile {
+    ledger: Ledger,
+    failed: Vec<Offset>,
+}
+
+fn read_file(bytes: &Bytes) -> Result<LedgerFile, String> {
+    serde_json::from_slice(bytes).map_err(|e| e.to_string())
 }
 
 fn read_ledger(bytes: &Bytes) -> Result<Ledger, String> {
-    serde_json::from_slice(bytes).map_err(|e| e.to_string())
+    read_file(bytes).map(|file| file.ledger)
 }
 
 impl World {
@@ -269,6 +294,7 @@ impl World {
             Some(Mistake::NonceOfProcess) => format!("{writer}"),
             _ => format!("{writer}-{}", self.attempts),
         };
+        let fates = decide_fates(&mut self.draw, start, end);
         let ledger = Ledger {
             source: "s".into(),
             epoch: 0,
@@ -278,25 +304,43 @@ impl World {
             nonce,
             generation: 1,
             queued_at: 0,
-            rows: rows(start, end),
+            rows: rows(&fates),
             bytes: BTreeMap::new(),
+            passed_over: BTreeMap::new(),
         };
-        let mut files = bodies(start, end);
-        files.push((Table::Outcomes, serde_json::to_vec(&ledger).unwrap().into()));
+        let mut files = bodies(&fates);
+        let failed = fates.get(&Table::Quarantine).cloned().unwrap_or_default();
+        let file = LedgerFile { ledger: ledger.clone(), failed };
+        files.push((Table::Outcomes, serde_json::to_vec(&file).unwrap().into()));
         Task::Close(start, self.facts(Purpose::Close(ledger)), files)
     }
 
-    fn rebuild(&self, start: Offset, end: Offset) -> Task {
-        let rows = rows(start, end);
+    /// What the ledger that is in the store says of the records.
+    fn recorded(&self, start: Offset) -> Result<(Ledger, Fates), String> {
+        let path = Names::new("s", 0, place(start)).ledger();
+        let bytes = self.store.inner.read(&path).unwrap().ok_or_else(|| format!("{path} is gone"))?;
+        let LedgerFile { ledger, failed } = read_file(&bytes)?;
+        let fates = fates(ledger.start, ledger.end, &failed);
+        Ok((ledger, fates))
+    }
+
+    fn rebuild(&mut self, start: Offset, end: Offset) -> Result<Task, String> {
+        let fates = match self.mistake {
+            Some(Mistake::DecidesAnew) => decide_fates(&mut self.draw, start, end),
+            _ => self.recorded(start)?.1,
+        };
+        let rows = rows(&fates);
         let all = Table::DATA.map(|t| (t, rows.get(&t).copied().unwrap_or_default()));
-        Task::Rebuild(start, end, self.facts(Purpose::Rebuild { end, rows: all.into() }), bodies(start, end))
+        let purpose = Purpose::Rebuild { end, rows: all.into() };
+        Ok(Task::Rebuild(start, end, self.facts(purpose), bodies(&fates)))
     }
 
     /// Commits, after which the queue may forget: all that lies before must be there, now.
     fn commit(&mut self, start: Offset, end: Offset) -> Result<Task, String> {
-        for table in rows(start, end).into_keys() {
+        let (_, fates) = self.recorded(start)?;
+        for (table, body) in bodies(&fates) {
             let path = Names::new("s", 0, place(start)).table(table);
-            if self.store.inner.read(&path).unwrap() != Some(table_body(start, end)) {
+            if self.store.inner.read(&path).unwrap() != Some(body) {
                 return Err(format!("committed {start}..{end} without {path}"));
             }
         }
@@ -305,7 +349,7 @@ impl World {
     }
 
     fn found(&mut self, start: Offset, found: &Found) -> Result<Task, String> {
-        if found.complete { self.commit(start, found.end) } else { Ok(self.rebuild(start, found.end)) }
+        if found.complete { self.commit(start, found.end) } else { self.rebuild(start, found.end) }
     }
 
     /// One step of one writer.
@@ -359,14 +403,12 @@ impl World {
                 return Err(format!("a chunk begins at {} where {next} is expected", ledger.start));
             }
             next = ledger.end;
-            for table in ledger.rows.keys() {
-                let path = Names::of(&ledger).table(*table);
+            let (_, fates) = self.recorded(ledger.start)?;
+            for (table, body) in bodies(&fates) {
+                let path = Names::of(&ledger).table(table);
                 let found = self.store.inner.read(&path).unwrap();
-                if found != Some(table_body(ledger.start, ledger.end)) {
-                    return Err(format!(
-                        "{path} has {found:?} and should have {}..{}",
-                        ledger.start, ledger.end
-                    ));
+                if found.as_ref() != Some(&body) {
+                    return Err(format!("{path} has {found:?} and should have {body:?}"));
                 }
                 named.push(path);
             }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use host_pipeline::{Chunk, ChunkPlace, Closed, Found, Sink, SinkError};
+use host_pipeline::{Chunk, ChunkPlace, Closed, Found, Recorded, Sink, SinkError};
 use tokio::runtime::Handle;
 
 use crate::chunk::{Encoded, ParquetChunk};
@@ -14,6 +14,7 @@ use crate::commit::{Facts, Files, Finish, Purpose, step};
 use crate::encode::FileLimits;
 use crate::ledger::{Ledger, Names};
 use crate::publish::publish_schema;
+use crate::recorded;
 use crate::schema::Table;
 use crate::store::{OpenError, OpenedStore, Store, StoreError, probe};
 
@@ -114,6 +115,10 @@ impl Sink for ParquetSink {
         }
     }
 
+    fn recorded(&self, place: ChunkPlace) -> Result<Recorded, SinkError> {
+        self.0.recorded(place)
+    }
+
     fn begin(&self, place: ChunkPlace, generation: u64) -> Box<dyn Chunk> {
         Box::new(ParquetChunk::new(Arc::clone(&self.0), place, generation))
     }
@@ -144,6 +149,19 @@ impl Shared {
         encoded: &Encoded,
     ) -> Result<(), SinkError> {
         self.carry_out(place, purpose, &encoded.bodies).map(|_| ())
+    }
+
+    /// Reads what the ledger says of single records. The caller has the patience here: it waits and finds the chunk again.
+    fn recorded(&self, place: ChunkPlace) -> Result<Recorded, SinkError> {
+        let path = Names::new(&self.config.source, self.config.epoch, place).ledger();
+        let ChunkPlace { partition, start: offset, .. } = place;
+        let fatal = |what: String| SinkError::Fatal { partition, offset, what: format!("{path}: {what}") };
+        match self.store.read(&path) {
+            Ok(Some(file)) => recorded::read(file).map_err(fatal),
+            Ok(None) => Err(fatal("the ledger that was found is gone".into())),
+            Err(StoreError { path, what, is_transient: true }) => Err(SinkError::Retry { path, what }),
+            Err(StoreError { what, .. }) => Err(fatal(what)),
+        }
     }
 
     /// One step after the other until it is decided. Steps that teach nothing, because the store fails or says that there is something

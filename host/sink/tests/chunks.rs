@@ -83,7 +83,7 @@ fn every_kind() -> Vec<Settled> {
     let quarantined = End::Quarantined {
         category: Category::Error,
         stage: "scrub".into(),
-        reason: "trap",
+        reason: "trap".into(),
         detail: "unreachable".into(),
         payload: Bytes::from_static(b"{\"secret\":1}"),
     };

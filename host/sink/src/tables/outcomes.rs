@@ -10,7 +10,8 @@ use crate::wire::micros_of_millis;
 table! {
     /// What became of everything that was received. A row for each item that was not accepted, and one per project and category with
     /// the number of those that were; `sum(quantity)` over all rows is what was received. Its files are the ledger: the footer says
-    /// which offsets the chunk covers (`tamis.ledger`), and `tamis verify` proves that each of them has one outcome.
+    /// which offsets the chunk covers (`tamis.ledger`), and which records went on without a stage that failed on them (`passed_over`);
+    /// `tamis verify` proves that each offset has one outcome.
     struct Outcomes {
         /// The project, as in the DSN; 0 where a record could not be read.
         project_id: Int,

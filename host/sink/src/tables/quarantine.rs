@@ -26,7 +26,7 @@ table! {
         stage: Text,
         /// How it failed: a short key.
         reason: Text,
-        /// How it failed, in words, with what the plugin printed.
+        /// How it failed, in words, with what the plugin printed; or that the row was rebuilt, and these words were lost.
         detail: MaybeText,
         /// The environment of the DSN key.
         environment: MaybeText,
