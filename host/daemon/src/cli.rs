@@ -13,6 +13,24 @@ Examples:
 
 Exit codes: 0 fine, 1 found something wrong, 2 wrong usage, 64 wrong configuration.";
 
+const RUN: &str = "\
+Example:
+  tamis run --config tamis.toml --pipeline pipeline.toml --log-format json
+
+The smallest tamis.toml; everything else has defaults:
+  [[project]]
+  id = 1
+  [[project.key]]
+  public_key = \"0123456789abcdef0123456789abcdef\"
+
+A pipeline.toml with one stage; an empty one keeps everything as it is:
+  [[stage]]
+  name = \"inbound-filters\"
+  kind = \"filter\"
+  component = \"target/plugins/inbound-filters.wasm\"
+
+Then point the DSN of an SDK to it: http://0123456789abcdef0123456789abcdef@127.0.0.1:9180/1";
+
 /// Sieves the events of Sentry's SDKs through WebAssembly plugins into Parquet.
 #[derive(Debug, Parser)]
 #[command(name = "tamis", version, after_help = EXAMPLES, max_term_width = 100)]
@@ -40,22 +58,32 @@ pub enum Command {
         long_about = "Takes in events over HTTP, works them off and writes Parquet, all in one process.\n\n\
             When everything is up, one line on stdout says where: `ready ingest=http://… admin=http://…`.\n\
             SIGTERM or Ctrl-C drains: no more requests, the queue is worked off, chunks are closed, at most 10 s.",
-        after_help = "Example:\n  tamis run --config tamis.toml --pipeline pipeline.toml --log-format json"
+        after_help = RUN
     )]
     Run(Files),
     /// Check both files and every component, and show all problems at once
-    #[command(after_help = "Example:\n  tamis validate --config tamis.toml --pipeline pipeline.toml")]
+    #[command(
+        long_about = "Checks both files, loads every component and hands it its configuration, as `run` would, and shows all \
+            problems at once: file, line, what is wrong, what to write instead. Nothing is started or published. Exit \
+            code 64 if there is a problem.",
+        after_help = "Example:\n  tamis validate --config tamis.toml --pipeline pipeline.toml"
+    )]
     Validate(Files),
     /// Prove from the store alone that nothing was lost and nothing doubled
     #[command(
         long_about = "Reads only the store: the chain of chunks of every partition has no gap, overlap or fork; every offset \
             has exactly one outcome; tables have the rows that their ledger says. Prints what became of everything \
-            that was received. Exit code 1 on any breach.",
+            that was received. Exit code 1 on any breach, and if there is no store.",
         after_help = "Example:\n  tamis verify tamis-data/store --json"
     )]
     Verify(Verify),
     /// Build and look at plugins
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  tamis plugin build plugins/inbound-filters --out target/plugins\n  \
+            tamis plugin inspect target/plugins/inbound-filters.wasm\n\n\
+            How to write one: sdk-wit/rust/README.md"
+    )]
     Plugin(Plugin),
     /// Compiles one component for `run`, in a process of its own
     #[command(hide = true)]
@@ -95,8 +123,13 @@ pub enum Plugin {
         out: PathBuf,
     },
     /// Say what a component is: world, imports, size, what it asks for
-    #[command(after_help = "Example:\n  tamis plugin inspect target/plugins/inbound-filters.wasm")]
+    #[command(
+        long_about = "Says what a component is, without running it: its kind, which is also its world, its size, what it imports and \
+            exports, and what it asks to read and edit. Exit code 1 if a host would refuse it, with the reason.",
+        after_help = "Example:\n  tamis plugin inspect target/plugins/inbound-filters.wasm --json"
+    )]
     Inspect {
+        /// The component
         file: PathBuf,
         /// Print it as JSON
         #[arg(long)]

@@ -4,68 +4,60 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Context;
-use host_plugin::{Compile, Runtime, RuntimeConfig, StageFactory};
 use host_sink::store::{OpenedStore, Store};
 
 use crate::cli::{Files, Plugin, Verify};
-use crate::config::{self, Problem, StageConfig};
-use crate::generations::spec_of_config;
-use crate::report;
+use crate::{components, config, report};
 
 const EXIT_FOUND_SOMETHING: u8 = 1;
 
 /// `tamis validate`: what `run` would refuse, all of it, without starting anything.
 pub fn validate(files: &Files) -> anyhow::Result<ExitCode> {
-    let config = match config::load(&files.config, &files.pipeline) {
-        Ok(config) => config,
-        Err(problems) => return Ok(report::problems(&problems)),
-    };
-    let cache_dir = config.host.cache_dir.clone();
-    let runtime = Runtime::new(RuntimeConfig {
-        cache_dir,
-        compile: Compile::InProcess,
-        clock: Arc::new(Instant::now),
-        perf_map: false,
-    })?;
-    let found =
-        config.pipeline.stages.iter().filter_map(|stage| stage_problem(stage, &files.pipeline, &runtime));
-    let problems: Vec<Problem> = found.collect();
+    let loaded = config::load(&files.config, &files.pipeline);
+    let mut problems = loaded.problems;
+    let (mut stages, mut projects) = (0, 0);
+    // Mistakes in the files hide none in the components. Without the first file there is no cache to compile into.
+    if let (Some(host), Some(pipeline)) = (&loaded.host, &loaded.pipeline) {
+        problems.extend(components::problems(pipeline, &files.pipeline, &components::runtime(host)?)?);
+        (stages, projects) = (pipeline.stages.len(), host.projects.len());
+    }
     if !problems.is_empty() {
+        // From top to bottom, first of one file and then of the other.
+        problems.sort_by_key(|problem| (problem.file != files.config, problem.line));
         return Ok(report::problems(&problems));
     }
-    let (stages, projects) = (config.pipeline.stages.len(), config.host.projects.len());
-    report::print(&format!("fine: {stages} stages, {projects} projects\n"))?;
+    let (stages, projects) = (counted(stages, "stage"), counted(projects, "project"));
+    report::print(&format!("fine: {stages}, {projects}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn stage_problem(stage: &StageConfig, file: &Path, runtime: &Arc<Runtime>) -> Option<Problem> {
-    let problem = |what: String| {
-        let suggestion = Some(format!("look at it with: tamis plugin inspect {}", stage.component.display()));
-        Some(Problem { file: file.to_owned(), line: stage.line, what, suggestion })
-    };
-    let component = match std::fs::read(&stage.component) {
-        Ok(component) => component,
-        Err(e) => return problem(format!("stage {}: {}: {e}", stage.name, stage.component.display())),
-    };
-    match StageFactory::load(spec_of_config(stage, component), runtime) {
-        Ok(_) => None,
-        Err(e) => problem(format!("{:#}", anyhow::Error::from(e))),
-    }
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// `tamis verify`.
 pub fn verify(args: &Verify) -> anyhow::Result<ExitCode> {
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let store: Arc<dyn Store> = Arc::new(OpenedStore::open(&args.url, tokio.handle().clone())?);
+    let store = open_store(&args.url, tokio.handle())?;
     let found = host_sink::verify(&store, &mut report::Progress::default())?;
     match args.json {
         true => report::print(&(serde_json::to_string_pretty(&found)? + "\n"))?,
         false => report::print(&found.render())?,
     }
     Ok(if found.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FOUND_SOMETHING) })
+}
+
+/// A store that is there: opening one makes its folder, and of nothing everything is sound.
+fn open_store(url: &str, tokio: &tokio::runtime::Handle) -> anyhow::Result<Arc<dyn Store>> {
+    let folder = url.strip_prefix("file://").unwrap_or(url);
+    let is_missing = !folder.contains("://") && !Path::new(folder).is_dir();
+    anyhow::ensure!(!is_missing, "{url}: there is no such folder");
+    let store: Arc<dyn Store> = Arc::new(OpenedStore::open(url, tokio.clone())?);
+    let is_store = !store.list("control")?.is_empty() || !store.list("outcomes")?.is_empty();
+    anyhow::ensure!(is_store, "{url}: this is no store of Tamis: it has neither control/ nor outcomes/");
+    Ok(store)
 }
 
 /// `tamis plugin …`.
@@ -81,6 +73,9 @@ pub fn plugin(command: &Plugin) -> anyhow::Result<ExitCode> {
             let found = host_kit::inspect(&bytes).with_context(|| file.display().to_string())?;
             let text = if *json { serde_json::to_string_pretty(&found)? + "\n" } else { describe(&found)? };
             report::print(&text)?;
+            if found.problem.is_some() {
+                return Ok(ExitCode::from(EXIT_FOUND_SOMETHING));
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -89,11 +84,14 @@ pub fn plugin(command: &Plugin) -> anyhow::Result<ExitCode> {
 fn describe(found: &host_kit::Inspection) -> anyhow::Result<String> {
     let mut text = String::new();
     let list = |items: &[String]| if items.is_empty() { "nothing".to_owned() } else { items.join(", ") };
-    if let Some(about) = &found.about {
-        writeln!(text, "name     {} {}", about.name, about.version)?;
-        writeln!(text, "sdk      {}", about.sdk)?;
-        writeln!(text, "reads    {}", list(&about.reads))?;
-        writeln!(text, "writes   {}", list(&about.writes))?;
+    match &found.about {
+        Some(about) => {
+            writeln!(text, "name     {} {}", about.name, about.version)?;
+            writeln!(text, "sdk      {}", about.sdk)?;
+            writeln!(text, "reads    {}", list(&about.reads))?;
+            writeln!(text, "writes   {}", list(&about.writes))?;
+        }
+        None => writeln!(text, "reads    it does not say: made without an SDK")?,
     }
     writeln!(text, "kind     {}", found.kind.map_or("none: it is no plugin", |kind| kind.as_str()))?;
     writeln!(text, "size     {} KiB", found.size_bytes.div_ceil(1024))?;

@@ -2,10 +2,12 @@
 
 mod host;
 mod pipeline;
+mod place;
 mod reader;
 
 pub use host::{HostConfig, Project, ProjectKey, ProjectQuota};
 pub use pipeline::{PipelineConfig, StageConfig};
+pub use place::line_of;
 pub use reader::Problem;
 
 use std::path::{Path, PathBuf};
@@ -17,15 +19,32 @@ pub struct Config {
     pub pipeline: PipelineConfig,
 }
 
-/// Reads both files and gives either a configuration or every problem of both.
-pub fn load(host: &Path, pipeline: &Path) -> Result<Config, Vec<Problem>> {
+/// What can be made out of both files, and everything that is wrong with them.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Absent if the file can not be read. With problems it has defaults in their places, and is only good for finding more.
+    pub host: Option<HostConfig>,
+    /// The same; without the stages of which nothing can be said.
+    pub pipeline: Option<PipelineConfig>,
+    pub problems: Vec<Problem>,
+}
+
+impl Loaded {
+    /// A configuration to run, or every problem of both files.
+    pub fn checked(self) -> Result<Config, Vec<Problem>> {
+        match (self.host, self.pipeline) {
+            (Some(host), Some(pipeline)) if self.problems.is_empty() => Ok(Config { host, pipeline }),
+            _ => Err(self.problems),
+        }
+    }
+}
+
+/// Reads both files.
+pub fn load(host: &Path, pipeline: &Path) -> Loaded {
     let mut problems = Vec::new();
     let host = read(host, &mut problems, host::check);
     let pipeline = read(pipeline, &mut problems, pipeline::check);
-    match (host, pipeline) {
-        (Some(host), Some(pipeline)) if problems.is_empty() => Ok(Config { host, pipeline }),
-        _ => Err(problems),
-    }
+    Loaded { host, pipeline, problems }
 }
 
 fn read<T>(
@@ -49,6 +68,7 @@ fn read<T>(
     let mut file = reader::File::new(path, &text);
     let folder = path.parent().map(PathBuf::from).unwrap_or_default();
     let checked = check(&mut file, &folder);
+    file.problems.sort_by_key(|problem| problem.line);
     problems.append(&mut file.problems);
     Some(checked)
 }

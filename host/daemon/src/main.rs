@@ -6,13 +6,13 @@ mod admin;
 mod cli;
 mod clock;
 mod commands;
+mod components;
 mod config;
 mod generations;
 mod ingest;
 mod metrics;
 mod report;
 mod run;
-mod shelf;
 mod sources;
 
 use std::io::IsTerminal;

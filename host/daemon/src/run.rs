@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use host_ingest::Ingest;
 use host_pipeline::{Sink, Stop, Worker, WorkerConfig, WorkerError, WorkerMetrics};
-use host_plugin::{Compile, CompileCommand, Runtime, RuntimeConfig};
 use host_queue::{Embedded, EmbeddedConfig, Queue};
+use host_sink::store::StoreShelf;
 use host_sink::{ParquetSink, SinkConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,8 +23,7 @@ use crate::cli::Files;
 use crate::config::{self, Config, HostConfig};
 use crate::generations::Generations;
 use crate::metrics::{Metrics, Outcomes};
-use crate::shelf::StoreShelf;
-use crate::{clock, ingest, report, sources};
+use crate::{clock, components, ingest, report, sources};
 
 /// From the signal to the end of the process.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -36,13 +35,24 @@ const DRAIN_FLUSH_MAX: Duration = Duration::from_millis(500);
 const DRAIN_CLOSE_RESERVE: Duration = Duration::from_secs(3);
 
 pub fn run(files: &Files) -> anyhow::Result<ExitCode> {
-    let config = match config::load(&files.config, &files.pipeline) {
+    let config = match config::load(&files.config, &files.pipeline).checked() {
         Ok(config) => config,
         Err(problems) => return Ok(report::problems(&problems)),
     };
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let parts = Parts::open(&config, tokio.handle())?;
-    let served = tokio.block_on(serve(&config.host, &parts));
+    let parts = match Parts::open(&config, tokio.handle()) {
+        Ok(parts) => parts,
+        // The first stage that does not load ends the start; what is shown are all of them, with their lines.
+        Err(e) if e.downcast_ref().is_some_and(components::is_of_the_pipeline) => {
+            let runtime = components::runtime(&config.host)?;
+            let problems = components::problems(&config.pipeline, &files.pipeline, &runtime)?;
+            return if problems.is_empty() { Err(e) } else { Ok(report::problems(&problems)) };
+        }
+        Err(e) => return Err(e),
+    };
+    // Whoever watches sees the drain to its end: the admin's routes go last.
+    let mut admin = JoinSet::new();
+    let served = tokio.block_on(serve(&config.host, &parts, &mut admin));
     parts.finish()?;
     served?;
     Ok(ExitCode::SUCCESS)
@@ -65,7 +75,7 @@ impl Parts {
         let queue = open_queue(host)?;
         let sink = open_sink(host, queue.source(), tokio)?;
         let generations =
-            Arc::new(Generations::new(Box::new(StoreShelf(sink.store())), plugin_runtime(host)?));
+            Arc::new(Generations::new(Box::new(StoreShelf(sink.store())), components::runtime(host)?));
         let generation = generations.publish(&config.pipeline, &clock::now_text())?;
         tracing::info!(generation, stages = config.pipeline.stages.len(), "pipeline is loaded");
         let outcomes = Arc::new(Outcomes::default());
@@ -134,18 +144,6 @@ fn open_sink(
     Ok(Arc::new(ParquetSink::open(&host.store_url, config, nonce, tokio.clone())?))
 }
 
-fn plugin_runtime(host: &HostConfig) -> anyhow::Result<Arc<Runtime>> {
-    let program = std::env::current_exe().context("the path of this program, which compiles plugins")?;
-    let compile = Compile::Child(CompileCommand { program, args: vec!["compile-component".to_owned()] });
-    let config = RuntimeConfig {
-        cache_dir: host.cache_dir.clone(),
-        compile,
-        clock: Arc::new(Instant::now),
-        perf_map: false,
-    };
-    Ok(Runtime::new(config)?)
-}
-
 fn worker_config(host: &HostConfig) -> WorkerConfig {
     WorkerConfig {
         batch_events_max: host.batch_events_max,
@@ -183,7 +181,7 @@ impl Drop for FailedUnlessDone {
 }
 
 /// Serves until a signal comes, then stops taking in and tells the workers to finish.
-async fn serve(host: &HostConfig, parts: &Parts) -> anyhow::Result<()> {
+async fn serve(host: &HostConfig, parts: &Parts, admin_tasks: &mut JoinSet<()>) -> anyhow::Result<()> {
     let bind = async |address| {
         let listener = TcpListener::bind(address).await;
         listener.with_context(|| format!("address {address} can not be listened on"))
@@ -195,7 +193,11 @@ async fn serve(host: &HostConfig, parts: &Parts) -> anyhow::Result<()> {
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let admin_router = admin::router(Arc::clone(&parts.metrics), Arc::clone(&parts.health));
-        tasks.spawn(until(stopped.clone(), axum::serve(admin, admin_router)));
+        admin_tasks.spawn(async {
+            if let Err(e) = axum::serve(admin, admin_router).await {
+                tracing::error!("admin: {e}");
+            }
+        });
         tasks.spawn(ingest::serve(http, Arc::clone(&parts.ingest), stopped, DRAIN_HTTP_MAX));
         let mut out = std::io::stdout();
         out.write_all(ready.as_bytes()).and_then(|()| out.flush())?;
@@ -212,18 +214,6 @@ async fn serve(host: &HostConfig, parts: &Parts) -> anyhow::Result<()> {
     let served = served.await;
     parts.stop.request(DRAIN_MAX - DRAIN_HTTP_MAX - DRAIN_FLUSH_MAX - DRAIN_CLOSE_RESERVE);
     served
-}
-
-async fn until(
-    mut stopped: watch::Receiver<bool>,
-    server: axum::serve::Serve<TcpListener, axum::Router, axum::Router>,
-) {
-    let stop = async move {
-        let _ = stopped.wait_for(|stop| *stop).await;
-    };
-    if let Err(e) = server.with_graceful_shutdown(stop).await {
-        tracing::error!("admin: {e}");
-    }
 }
 
 async fn wait_for_signal() -> anyhow::Result<()> {

@@ -1,13 +1,16 @@
 //! `tamis.toml`: what belongs to a machine. Addresses, queue, store, projects and their keys, limits of the host.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hashbrown::HashMap;
 use host_event::{Category, ProjectId};
 
-use super::reader::{At, File, Section, nearest};
+use host_ingest::Network;
+
+use super::reader::{At, File, Section, nearest, show_bytes};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostConfig {
@@ -68,44 +71,33 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
     let mut root = file.root();
     let mut http = root.section(file, "http");
     let listen = address(file, &mut http, SocketAddr::from(LISTEN));
-    let trusted_proxies = http.texts(file, "trusted_proxies").map(|t| t.value).unwrap_or_default();
-    let http_memory_bytes_max = in_range(
-        http.bytes(file, "memory_bytes_max"),
-        file,
-        "http.memory_bytes_max",
-        4 << 20,
-        1 << 40,
-        64 << 20,
-    );
+    let trusted_proxies = networks(file, &mut http);
+    let http_memory_bytes_max =
+        bytes_in_range(file, &mut http, "memory_bytes_max", 4 << 20..=1 << 40, 64 << 20);
     http.finish(file);
     let mut admin = root.section(file, "admin");
     let admin_listen = address(file, &mut admin, SocketAddr::from(ADMIN_LISTEN));
+    if admin_listen == listen && listen.port() != 0 {
+        let what = format!("admin.listen and http.listen are both {listen}");
+        file.report(admin.span.clone(), what, Some("each needs a port of its own".into()));
+    }
     admin.finish(file);
     let mut queue = root.section(file, "queue");
     let queue_dir = folder.join(queue.text(file, "dir").map_or("tamis-data/queue".into(), |t| t.value));
     let partitions =
         in_range(queue.integer(file, "partitions"), file, "queue.partitions", 1, PARTITIONS_MAX, 2) as u32;
-    let queue_disk_bytes_max = in_range(
-        queue.bytes(file, "disk_bytes_max"),
-        file,
-        "queue.disk_bytes_max",
-        64 << 20,
-        u64::MAX,
-        QUEUE_DISK_BYTES_MAX,
-    );
+    let queue_disk_bytes_max =
+        bytes_in_range(file, &mut queue, "disk_bytes_max", 64 << 20..=u64::MAX, QUEUE_DISK_BYTES_MAX);
     queue.finish(file);
     let mut store = root.section(file, "store");
-    let store_url = store.text(file, "url").map_or("tamis-data/store".to_owned(), |t| t.value);
-    let store_url =
-        if store_url.contains("://") { store_url } else { folder.join(store_url).display().to_string() };
+    let store_url = store_url(file, &mut store, folder);
     let allow_unsafe_store = store.flag(file, "allow_unsafe_store").is_some_and(|f| f.value);
     store.finish(file);
     let mut cache = root.section(file, "cache");
     let cache_dir = folder.join(cache.text(file, "dir").map_or("tamis-data/cache".into(), |t| t.value));
     cache.finish(file);
     let mut chunk = root.section(file, "chunk");
-    let chunk_bytes_max =
-        in_range(chunk.bytes(file, "bytes_max"), file, "chunk.bytes_max", 1 << 20, 4 << 30, 48 << 20);
+    let chunk_bytes_max = bytes_in_range(file, &mut chunk, "bytes_max", 1 << 20..=4 << 30, 48 << 20);
     let chunk_rows_max =
         in_range(chunk.integer(file, "rows_max"), file, "chunk.rows_max", 1, 10_000_000, 500_000);
     let chunk_age_max = chunk.duration(file, "age_max").map_or(Duration::from_secs(60), |d| d.value);
@@ -114,8 +106,7 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
     let events_max = host_event::limits::BATCH_EVENTS_MAX as u64;
     let batch_events_max =
         in_range(batch.integer(file, "events_max"), file, "batch.events_max", 1, events_max, 256);
-    let batch_bytes_max =
-        in_range(batch.bytes(file, "bytes_max"), file, "batch.bytes_max", 64 << 10, 256 << 20, 4 << 20);
+    let batch_bytes_max = bytes_in_range(file, &mut batch, "bytes_max", 64 << 10..=256 << 20, 4 << 20);
     let batch_age_max = batch.duration(file, "age_max").map_or(Duration::from_millis(10), |d| d.value);
     batch.finish(file);
     let projects = projects(file, &mut root);
@@ -150,6 +141,55 @@ fn address(file: &mut File<'_>, section: &mut Section<'_>, default: SocketAddr) 
     })
 }
 
+/// Addresses and networks whose word on the client's address is believed.
+fn networks(file: &mut File<'_>, http: &mut Section<'_>) -> Vec<String> {
+    let Some(At { value, span }) = http.texts(file, "trusted_proxies") else { return Vec::new() };
+    for network in &value {
+        if let Err(e) = network.parse::<Network>() {
+            file.report(span.clone(), format!("http.trusted_proxies: {e}"), None);
+        }
+    }
+    value
+}
+
+fn store_url(file: &mut File<'_>, store: &mut Section<'_>, folder: &Path) -> String {
+    let Some(At { value, span }) = store.text(file, "url") else {
+        return folder.join("tamis-data/store").display().to_string();
+    };
+    match value.split_once("://") {
+        None => folder.join(value).display().to_string(),
+        Some(("file", _)) => value,
+        Some((scheme, _)) => {
+            let what = format!("store.url: there is no store for {scheme}://");
+            file.report(span, what, Some("write a folder, or file:///FOLDER".into()));
+            value
+        }
+    }
+}
+
+fn bytes_in_range(
+    file: &mut File<'_>,
+    section: &mut Section<'_>,
+    key: &'static str,
+    range: RangeInclusive<u64>,
+    default: u64,
+) -> u64 {
+    match section.bytes(file, key) {
+        None => default,
+        Some(At { value, .. }) if range.contains(&value) => value,
+        Some(At { value, span }) => {
+            let (min, max) = (show_bytes(*range.start()), show_bytes(*range.end()));
+            let bound = match *range.end() {
+                u64::MAX => format!("at least {min}"),
+                _ => format!("between {min} and {max}"),
+            };
+            let what = format!("{}.{key} is {}, and must be {bound}", section.name, show_bytes(value));
+            file.report(span, what, None);
+            default
+        }
+    }
+}
+
 fn in_range(
     found: Option<At<u64>>,
     file: &mut File<'_>,
@@ -172,16 +212,11 @@ fn projects(file: &mut File<'_>, root: &mut Section<'_>) -> Vec<Project> {
     let mut projects = Vec::new();
     let (mut ids, mut keys) = (HashMap::new(), HashMap::new());
     for mut section in root.sections(file, "project") {
-        let id = section.integer(file, "id");
-        match &id {
-            None => {
-                file.report(section.span.clone(), "project.id is missing", Some("for example id = 1".into()))
-            }
-            Some(At { value, span }) => {
-                if ids.insert(*value, ()).is_some() {
-                    file.report(span.clone(), format!("project {value} is there twice"), None);
-                }
-            }
+        let id = section.required_integer(file, "id", "1");
+        if let Some(At { value, span }) = &id
+            && ids.insert(*value, ()).is_some()
+        {
+            file.report(span.clone(), format!("project {value} is there twice"), None);
         }
         let id = id.map_or(0, |i| i.value);
         let project = Project {
@@ -209,7 +244,13 @@ fn project_keys(
     seen: &mut HashMap<String, ProjectId>,
 ) -> Vec<ProjectKey> {
     let mut keys = Vec::new();
-    for mut section in project.sections(file, "key") {
+    let sections = project.sections(file, "key");
+    if sections.is_empty() {
+        let suggestion = "add [[project.key]] with a public_key".to_owned();
+        let what = format!("project {id} has no key: nobody could send to it");
+        file.report(project.span.clone(), what, Some(suggestion));
+    }
+    for mut section in sections {
         let environment = section.text(file, "environment").map(|t| t.value).unwrap_or_default();
         if let Some(At { value, span }) =
             section.required_text(file, "public_key", "\"0123456789abcdef0123456789abcdef\"")
@@ -240,8 +281,10 @@ fn quotas(file: &mut File<'_>, project: &mut Section<'_>) -> Vec<ProjectQuota> {
                     Some(category) => categories.push(category),
                     None => {
                         let names = Category::ALL.map(Category::as_str);
-                        let known = nearest(&name, names.into_iter()).unwrap_or("error");
-                        let suggestion = Some(format!("did you mean {known}?"));
+                        let suggestion = match nearest(&name, names.into_iter()) {
+                            Some(known) => Some(format!("did you mean {known}?")),
+                            None => Some(format!("there are {}", names.join(", "))),
+                        };
                         file.report(
                             span.clone(),
                             format!("project.quota.categories: {name:?} is not known"),
@@ -252,14 +295,7 @@ fn quotas(file: &mut File<'_>, project: &mut Section<'_>) -> Vec<ProjectQuota> {
             }
         }
         let window = section.duration(file, "window").map_or(Duration::from_secs(60), |d| d.value);
-        let items_max = section.integer(file, "items_max");
-        if items_max.is_none() {
-            file.report(
-                section.span.clone(),
-                "project.quota.items_max is missing",
-                Some("for example items_max = 1000".into()),
-            );
-        }
+        let items_max = section.required_integer(file, "items_max", "1000");
         let items_max =
             in_range(items_max, file, "project.quota.items_max", 0, u64::from(u32::MAX), 0) as u32;
         section.finish(file);

@@ -25,8 +25,10 @@ pub struct StageConfig {
     pub write: String,
     /// Limits in their own unit (bytes, milliseconds, counts) by name.
     pub limits: serde_json::Map<String, serde_json::Value>,
-    /// Where the stage begins in the file, for problems that show later.
+    /// Where the stage begins in the file, and where its kind and component stand: for problems that show later.
     pub line: usize,
+    pub kind_line: usize,
+    pub component_line: usize,
 }
 
 /// The limits that a stage may set, and how each is written.
@@ -73,9 +75,12 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> PipelineConfig {
 
 fn stage(file: &mut File<'_>, mut section: Section<'_>, folder: &Path) -> Option<StageConfig> {
     let name = section.required_text(file, "name", "\"inbound-filters\"");
-    let kind = section.required_text(file, "kind", "\"filter\"").and_then(|at| kind(file, at));
+    let kind = section.required_text(file, "kind", "\"filter\"");
+    let kind_line = kind.as_ref().map_or(0, |at| file.line(&at.span));
+    let kind = kind.and_then(|at| self::kind(file, at));
     let component = section.required_text(file, "component", "\"target/plugins/inbound-filters.wasm\"");
     let component = component.map(|At { value, span }| (folder.join(value), span));
+    let component_line = component.as_ref().map_or(0, |(_, span)| file.line(span));
     if let Some((path, span)) = &component
         && !path.is_file()
     {
@@ -104,6 +109,8 @@ fn stage(file: &mut File<'_>, mut section: Section<'_>, folder: &Path) -> Option
         write,
         limits,
         line,
+        kind_line,
+        component_line,
     })
 }
 
@@ -161,11 +168,15 @@ fn unknown(file: &mut File<'_>, span: Range<usize>, key: &str, value: &str, know
 }
 
 fn selector(file: &mut File<'_>, grants: &mut Section<'_>, key: &'static str) -> String {
-    let Some(At { value, span }) = grants.text(file, key) else { return "**".to_owned() };
-    if let Err(e) = Selector::parse(&value) {
-        file.report(span, e.to_string(), None);
+    const ALL: &str = "**";
+    let Some(At { value, span }) = grants.text(file, key) else { return ALL.to_owned() };
+    match Selector::parse(&value) {
+        Ok(_) => value,
+        Err(e) => {
+            file.report(span, format!("stage.grants.{key}: {e}"), None);
+            ALL.to_owned()
+        }
     }
-    value
 }
 
 fn limits(mut section: Section<'_>, file: &mut File<'_>) -> serde_json::Map<String, serde_json::Value> {

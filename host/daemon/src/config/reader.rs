@@ -54,14 +54,18 @@ impl<'t> File<'t> {
 
     /// The line, counted from 1, on which a span begins.
     pub fn line(&self, span: &Range<usize>) -> usize {
-        let before = &self.text[..span.start.min(self.text.len())];
-        before.bytes().filter(|b| *b == b'\n').count() + 1
+        line_at(self.text, span.start)
     }
 
     pub fn report(&mut self, span: Range<usize>, what: impl Into<String>, suggestion: Option<String>) {
         let line = self.line(&span);
         self.problems.push(Problem { file: self.path.clone(), line, what: what.into(), suggestion });
     }
+}
+
+/// The line, counted from 1, of a byte.
+pub fn line_at(text: &str, at: usize) -> usize {
+    text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
 }
 
 /// A table whose keys are taken out one by one. What is left in the end is a key that nobody knows.
@@ -82,6 +86,11 @@ impl<'t> Section<'t> {
     fn take(&mut self, key: &'static str) -> Option<Spanned<DeValue<'t>>> {
         self.known.push(key);
         self.table.remove(key)
+    }
+
+    /// Whether the key is there, whatever its value; only before it is taken.
+    fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
     }
 
     fn key(&self, key: &str) -> String {
@@ -116,15 +125,26 @@ impl<'t> Section<'t> {
         key: &'static str,
         example: &str,
     ) -> Option<At<String>> {
-        let found = self.text(file, key);
-        if found.is_none() && !file.problems.iter().any(|p| p.what.starts_with(&self.key(key))) {
-            file.report(
-                self.span.clone(),
-                format!("{} is missing", self.key(key)),
-                Some(format!("for example {key} = {example}")),
-            );
+        self.require(file, key, example);
+        self.text(file, key)
+    }
+
+    /// As `integer`; that it is missing is a problem.
+    pub fn required_integer(
+        &mut self,
+        file: &mut File<'_>,
+        key: &'static str,
+        example: &str,
+    ) -> Option<At<u64>> {
+        self.require(file, key, example);
+        self.integer(file, key)
+    }
+
+    fn require(&self, file: &mut File<'_>, key: &str, example: &str) {
+        if !self.has(key) {
+            let suggestion = Some(format!("for example {key} = {example}"));
+            file.report(self.span.clone(), format!("{} is missing", self.key(key)), suggestion);
         }
-        found
     }
 
     pub fn integer(&mut self, file: &mut File<'_>, key: &'static str) -> Option<At<u64>> {
@@ -176,17 +196,28 @@ impl<'t> Section<'t> {
     /// All `[[key]]` tables.
     pub fn sections(&mut self, file: &mut File<'_>, key: &'static str) -> Vec<Section<'t>> {
         let name = self.key(key);
-        let Some((span, DeValue::Array(array))) = self.take(key).map(|v| (v.span(), v.into_inner())) else {
-            return Vec::new();
+        let Some(found) = self.take(key) else { return Vec::new() };
+        let no_list = |file: &mut File<'_>, span| {
+            let suggestion = Some(format!("write [[{name}]], with two brackets"));
+            file.report(span, format!("{name} must be a list of tables"), suggestion);
         };
+        let section = |span, table| Section { name: name.clone(), span, table, known: Vec::new() };
         let mut sections = Vec::new();
-        for item in array {
-            match (item.span(), item.into_inner()) {
-                (span, DeValue::Table(table)) => {
-                    sections.push(Section { name: name.clone(), span, table, known: Vec::new() });
+        match (found.span(), found.into_inner()) {
+            (_, DeValue::Array(array)) => {
+                for item in array {
+                    match (item.span(), item.into_inner()) {
+                        (span, DeValue::Table(table)) => sections.push(section(span, table)),
+                        (span, _) => no_list(file, span),
+                    }
                 }
-                _ => file.report(span.clone(), format!("{name} must be a list of tables: [[{name}]]"), None),
             }
+            // One bracket too few. What is in it is read all the same, so that its own problems show too.
+            (span, DeValue::Table(table)) => {
+                no_list(file, span.clone());
+                sections.push(section(span, table));
+            }
+            (span, _) => no_list(file, span),
         }
         sections
     }
@@ -220,14 +251,16 @@ fn to_json(value: &DeValue<'_>) -> serde_json::Value {
     }
 }
 
-const UNITS: [(&str, u64); 7] = [
+/// The ones that sizes are shown in come last, the largest at the end.
+const UNITS: [(&str, u64); 8] = [
+    ("kB", 1000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
     ("TiB", 1 << 40),
-    ("kB", 1000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
 ];
 
 pub fn parse_bytes(text: &str) -> Option<u64> {
@@ -236,6 +269,15 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
     match unit {
         Some((digits, unit)) => number(digits, unit),
         None => number(text.strip_suffix('B').unwrap_or(text), 1),
+    }
+}
+
+/// As people write it: in the largest unit that it is a whole number of.
+pub fn show_bytes(bytes: u64) -> String {
+    let fits = |(_, unit): &&(&str, u64)| bytes >= *unit && bytes.is_multiple_of(*unit);
+    match UNITS.iter().rev().find(fits) {
+        Some((name, unit)) => format!("{}{name}", bytes / unit),
+        None => format!("{bytes}B"),
     }
 }
 

@@ -6,7 +6,7 @@ fn problems(host: &str, pipeline: &str) -> Vec<String> {
     std::fs::write(&h, host).unwrap();
     std::fs::write(&p, pipeline).unwrap();
     std::fs::write(dir.path().join("x.wasm"), "").unwrap();
-    let all = load(&h, &p).err().unwrap_or_default();
+    let all = load(&h, &p).problems;
     let folder = format!("{}/", dir.path().display());
     all.iter().map(|p| p.to_string().replace(&folder, "")).collect()
 }
@@ -36,12 +36,53 @@ fn all_problems_of_both_files_at_once() {
         "pipeline.toml:3: stage.kind: \"filer\" is not known (did you mean filter?)",
         "pipeline.toml:4: stage.component: there is no file y.wasm (build it: tamis plugin build DIR --out DIR)",
         "pipeline.toml:5: stage.categories: \"errors\" is not known (did you mean error?)",
-        "pipeline.toml:7: selector \"a &\": expected a second `&` at character 4",
+        "pipeline.toml:7: stage.grants.read: selector \"a &\": expected a second `&` at character 4",
         "pipeline.toml:9: stage.limits.memory_bytes_max must be a number of bytes such as \"64MiB\"",
     ];
     let found = problems(host, pipeline);
     assert_eq!(found[..want.len()], want);
     assert!(found[9].starts_with("pipeline.toml:10: unknown key stage.limits.memory"), "{}", found[9]);
+}
+
+/// One of the tables of a list is wrong, and so is the next.
+#[test]
+fn a_problem_hides_none_of_its_neighbours() {
+    let host = "[http]\nlisten = \"127.0.0.1:1\"\ntrusted_proxies = [\"10.0.0.0/8\", \"x\"]\nmemory_bytes_max = \"1KiB\"\n\
+        [admin]\nlisten = \"127.0.0.1:1\"\n[queue]\ndisk_bytes_max = 1\n[store]\nurl = \"ftp://x\"\n\
+        [[project]]\nid = \"x\"\n[[project.key]]\n[[project]]\nname = \"y\"\n[project.key]\npublic_key = \"0\"\n\
+        [[project]]\nid = 3\n[[project.quota]]\n[[project.quota]]\nitems_max = \"9\"\n";
+    let pipeline = "[[stage]]\nname = 1\n[[stage]]\nkind = \"filter\"\n";
+    let want = [
+        "tamis.toml:3: http.trusted_proxies: \"x\" is no IP address or network such as 10.0.0.0/8",
+        "tamis.toml:4: http.memory_bytes_max is 1KiB, and must be between 4MiB and 1TiB",
+        "tamis.toml:5: admin.listen and http.listen are both 127.0.0.1:1 (each needs a port of its own)",
+        "tamis.toml:8: queue.disk_bytes_max is 1B, and must be at least 64MiB",
+        "tamis.toml:10: store.url: there is no store for ftp:// (write a folder, or file:///FOLDER)",
+        "tamis.toml:12: project.id must be a whole number",
+        "tamis.toml:13: project.key.public_key is missing (for example public_key = \"0123456789abcdef0123456789abcdef\")",
+        "tamis.toml:14: project.id is missing (for example id = 1)",
+        "tamis.toml:16: project.key must be a list of tables (write [[project.key]], with two brackets)",
+        "tamis.toml:17: project.key.public_key must be 32 hexadecimal digits (make one with: openssl rand -hex 16)",
+        "tamis.toml:18: project 3 has no key: nobody could send to it (add [[project.key]] with a public_key)",
+        "tamis.toml:20: project.quota.items_max is missing (for example items_max = 1000)",
+        "tamis.toml:22: project.quota.items_max must be a whole number",
+        "pipeline.toml:1: stage.kind is missing (for example kind = \"filter\")",
+        "pipeline.toml:1: stage.component is missing (for example component = \"target/plugins/inbound-filters.wasm\")",
+        "pipeline.toml:2: stage.name must be a string",
+        "pipeline.toml:3: stage.name is missing (for example name = \"inbound-filters\")",
+        "pipeline.toml:3: stage.component is missing (for example component = \"target/plugins/inbound-filters.wasm\")",
+    ];
+    assert_eq!(problems(host, pipeline), want);
+}
+
+/// Read as an empty list, `[stage]` would let every event through untouched.
+#[test]
+fn one_bracket_too_few() {
+    let want = "pipeline.toml:1: stage must be a list of tables (write [[stage]], with two brackets)";
+    let stage = "[stage]\nname = \"f\"\nkind = \"filter\"\ncomponent = \"x.wasm\"\n";
+    assert_eq!(problems(HOST, stage), [want]);
+    assert_eq!(problems(HOST, "stage = 1"), [want]);
+    assert_eq!(problems(HOST, "stage = [1]"), [want]);
 }
 
 #[test]

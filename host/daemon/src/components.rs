@@ -1,0 +1,69 @@
+//! Loads every component of a pipeline as `run` will, to say everything that is wrong with them at once.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use host_plugin::{Compile, CompileCommand, LoadError, Runtime, RuntimeConfig, StageFactory};
+
+use crate::config::{self, HostConfig, PipelineConfig, Problem, StageConfig};
+use crate::generations::spec_of_config;
+
+/// What plugins run in, with a child process that compiles them.
+pub fn runtime(host: &HostConfig) -> anyhow::Result<Arc<Runtime>> {
+    let program = std::env::current_exe().context("the path of this program, which compiles plugins")?;
+    let compile = Compile::Child(CompileCommand { program, args: vec!["compile-component".to_owned()] });
+    let config = RuntimeConfig {
+        cache_dir: host.cache_dir.clone(),
+        compile,
+        clock: Arc::new(Instant::now),
+        perf_map: false,
+    };
+    Ok(Runtime::new(config)?)
+}
+
+/// Whether an error is for the operator to mend in the pipeline's definition, and not of this machine.
+pub fn is_of_the_pipeline(error: &LoadError) -> bool {
+    !matches!(error, LoadError::Engine(_) | LoadError::Cache { .. })
+}
+
+/// Every stage that would not load. `file` is where the pipeline is defined.
+pub fn problems(
+    pipeline: &PipelineConfig,
+    file: &Path,
+    runtime: &Arc<Runtime>,
+) -> anyhow::Result<Vec<Problem>> {
+    let mut problems = Vec::new();
+    // That a file is missing was found when the definition was read.
+    for stage in pipeline.stages.iter().filter(|stage| stage.component.is_file()) {
+        let component = std::fs::read(&stage.component);
+        let component = component.with_context(|| stage.component.display().to_string())?;
+        match StageFactory::load(spec_of_config(stage, component), runtime) {
+            Ok(_) => {}
+            Err(e) if is_of_the_pipeline(&e) => problems.push(problem(stage, file, e)),
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(problems)
+}
+
+fn problem(stage: &StageConfig, file: &Path, error: LoadError) -> Problem {
+    let (line, suggestion) = match &error {
+        LoadError::Config { message, .. } => {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            (config::line_of(&text, stage.line, message), None)
+        }
+        LoadError::WrongKind { found, .. } => {
+            let found = found.trim_start_matches("a ");
+            (stage.kind_line, Some(format!("did you mean kind = \"{found}\", or another component?")))
+        }
+        LoadError::Grant { .. } => (stage.line, None),
+        _ => {
+            let command = format!("look at it with: tamis plugin inspect {}", stage.component.display());
+            (stage.component_line, Some(command))
+        }
+    };
+    let what = format!("{:#}", anyhow::Error::from(error));
+    Problem { file: file.to_owned(), line, what, suggestion }
+}
