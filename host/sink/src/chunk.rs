@@ -12,7 +12,7 @@ use parquet::file::metadata::KeyValue;
 
 use crate::commit::Purpose;
 use crate::encode::{FileLimits, Rows};
-use crate::ledger::Ledger;
+use crate::ledger::{FILE_KEY, Ledger, Names};
 use crate::schema::Table;
 use crate::sink::Shared;
 use crate::tables::{
@@ -20,7 +20,7 @@ use crate::tables::{
 };
 use crate::wire::sane_rate;
 
-/// Where the rows of a table say which chunk they belong to.
+/// Where a table's file says the offsets of its chunk.
 const CHUNK_KEY: &str = "tamis.chunk";
 /// Memory of one group's rollup beside its texts, roughly.
 const ROLLUP_BYTES: usize = 1024;
@@ -263,17 +263,23 @@ fn encode_tables(
     limits: &FileLimits,
 ) -> Result<Vec<(Table, Bytes)>, ParquetError> {
     let outcomes = std::mem::take(&mut tables.outcomes);
-    let chunk = KeyValue::new(CHUNK_KEY.to_owned(), format!("{}..{}", ledger.start, ledger.end));
-    let files = each_table!(tables, |table, rows| {
-        (rows.len() > 0).then(|| rows.encode(table, chunk.clone(), limits))
-    });
+    let (names, range) = (Names::of(ledger), format!("{}..{}", ledger.start, ledger.end));
+    let footer = |table| {
+        let own = KeyValue::new(FILE_KEY.to_owned(), names.table(table));
+        vec![KeyValue::new(CHUNK_KEY.to_owned(), range.clone()), own]
+    };
+    let files = each_table!(tables, |table, rows| (rows.len() > 0).then(|| rows.encode(
+        table,
+        footer(table),
+        limits
+    )));
     let mut bodies = Vec::new();
     for (table, file) in files {
         let Some(file) = file.transpose()? else { continue };
         ledger.bytes.insert(table, file.len() as u64);
         bodies.push((table, file));
     }
-    bodies.push((Table::Outcomes, outcomes.encode(Table::Outcomes, ledger.key_value(), limits)?));
+    bodies.push((Table::Outcomes, outcomes.encode(Table::Outcomes, vec![ledger.key_value()], limits)?));
     Ok(bodies)
 }
 

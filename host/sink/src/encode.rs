@@ -77,7 +77,7 @@ impl<T: Columns> Rows<T> {
     pub(crate) fn encode(
         self,
         table: Table,
-        footer: KeyValue,
+        footer: Vec<KeyValue>,
         limits: &FileLimits,
     ) -> Result<Bytes, ParquetError> {
         let column_bytes = self.columns.bytes();
@@ -104,7 +104,7 @@ impl<T: Columns> Rows<T> {
 /// A file without rows, for the newest schema.
 pub(crate) fn empty_file<T: Columns>(table: Table) -> Result<Bytes, ParquetError> {
     let footer = KeyValue::new("tamis.schema".to_owned(), crate::schema::SCHEMA_VERSION.to_string());
-    Rows::<T>::default().encode(table, footer, &FileLimits::default())
+    Rows::<T>::default().encode(table, vec![footer], &FileLimits::default())
 }
 
 fn order_of(keys: &[SortKey]) -> Vec<u32> {
@@ -165,14 +165,14 @@ fn views(values: &[Option<Bytes>], indices: &UInt32Array) -> Result<StringViewAr
     Ok(StringViewArray::try_new(ScalarBuffer::from(views), buffers, valid.finish())?)
 }
 
-fn properties(table: Table, rows_max: usize, footer: KeyValue) -> WriterProperties {
+fn properties(table: Table, rows_max: usize, footer: Vec<KeyValue>) -> WriterProperties {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("the level is within zstd's range");
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("tamis ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(None)
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_key_value_metadata(Some(vec![footer]));
+        .set_key_value_metadata(Some(footer));
     for column in table.columns() {
         let path = || ColumnPath::from(column.name);
         if column.data_type == DataType::Utf8 && BLOOM_COLUMNS.contains(&column.name) {

@@ -12,6 +12,8 @@ use crate::schema::Table;
 
 /// The key of the footer under which the ledger stands, as JSON.
 const LEDGER_KEY: &str = "tamis.ledger";
+/// The key under which a table's file says its own name, so that one in the place of another is found.
+pub(crate) const FILE_KEY: &str = "tamis.file";
 
 /// Fixes the range of a chunk, and says what must be behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,11 +63,15 @@ impl Ledger {
     }
 
     pub(crate) fn of(metadata: &ParquetMetaData) -> Result<Ledger, String> {
-        let entries = metadata.file_metadata().key_value_metadata();
-        let entry = entries.into_iter().flatten().find(|kv| kv.key == LEDGER_KEY);
-        let json = entry.and_then(|kv| kv.value.as_deref()).ok_or("its footer has no ledger")?;
+        let json = footer_value(metadata, LEDGER_KEY).ok_or("its footer has no ledger")?;
         serde_json::from_str(json).map_err(|e| format!("its ledger can not be read: {e}"))
     }
+}
+
+/// What the footer of a file says under a key.
+pub(crate) fn footer_value<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
+    let entries = metadata.file_metadata().key_value_metadata();
+    entries.into_iter().flatten().find(|kv| kv.key == key)?.value.as_deref()
 }
 
 /// Which chain of chunks, and where the files of one chunk are.

@@ -123,6 +123,11 @@ fn check_chains(chunks: &[Chunk], report: &mut Report) {
                 report.breach(BreachKind::Misplaced, &chunk.path, Some((l.partition, l.start)), what);
             }
         }
+        // A later epoch begins where it was told to.
+        if first.epoch == 0 && first.start > 0 {
+            let what = "the chain begins here, and not at offset 0".into();
+            report.breach(BreachKind::Gap, &chain[0].path, Some((first.partition, first.start)), what);
+        }
         for pair in chain.windows(2) {
             let (before, after) = (&pair[0].ledger, &pair[1].ledger);
             let place = Some((after.partition, after.start));

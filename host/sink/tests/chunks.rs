@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
@@ -15,7 +15,10 @@ use host_pipeline::generation::Shelf;
 use host_pipeline::{Accepted, ChunkPlace, Closed, End, Found, Settled, Sink, SinkError};
 use host_sink::store::{Create, Entry, MemoryStore, OpenedStore, Store, StoreError, StoreShelf};
 use host_sink::{BreachKind, ParquetSink, Report, Silent, SinkConfig, Table, verify};
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
 
 const RECEIVED_AT: i64 = 1_795_375_676_123;
 const PLACE: ChunkPlace = ChunkPlace { partition: 3, start: 100, queued_at: RECEIVED_AT };
@@ -30,8 +33,13 @@ const AGGREGATES: &str = r#"{"aggregates":[{"started":"2026-11-22T19:26:00Z","ex
     "attrs":{"release":"app@1"}}"#;
 const CHECK_IN: &str = r#"{"check_in_id":"83a7c03ed0a04e1b97e2e3b18d38f244","monitor_slug":"nightly","status":"ok","duration":12.5}"#;
 
+/// A later epoch, which may begin at any offset.
+fn config() -> SinkConfig {
+    SinkConfig { epoch: 1, ..SinkConfig::new("main") }
+}
+
 fn sink(store: &Arc<dyn Store>, nonce: u128) -> ParquetSink {
-    ParquetSink::with_store(Arc::clone(store), "memory", SinkConfig::new("main"), nonce).unwrap()
+    ParquetSink::with_store(Arc::clone(store), "memory", config(), nonce).unwrap()
 }
 
 fn memory() -> Arc<dyn Store> {
@@ -126,7 +134,7 @@ fn write(sink: &ParquetSink, place: ChunkPlace, records: Vec<Settled>) -> Result
 }
 
 fn name(table: Table, start: u64) -> String {
-    format!("{table}/dt=2026-11-22/hour=19/main-p00003-o{start:020}.parquet")
+    format!("{table}/dt=2026-11-22/hour=19/main-e00001-p00003-o{start:020}.parquet")
 }
 
 fn rows(store: &Arc<dyn Store>, table: Table) -> RecordBatch {
@@ -291,64 +299,246 @@ fn move_to(store: &Arc<dyn Store>, from: &str, to: &str) {
 
 type Harm = Box<dyn Fn(&Arc<dyn Store>)>;
 
+/// Writes a table's file anew, its rows and footer changed.
+fn forge(
+    store: &Arc<dyn Store>,
+    path: &str,
+    rows: impl Fn(RecordBatch) -> RecordBatch,
+    footer: impl Fn(String) -> String,
+) {
+    let bytes = store.read(path).unwrap().unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+    let entries = reader.metadata().file_metadata().key_value_metadata().unwrap().clone();
+    let entries = entries.into_iter().map(|kv| KeyValue::new(kv.key, kv.value.map(&footer))).collect();
+    let properties = WriterProperties::builder().set_key_value_metadata(Some(entries)).build();
+    let mut out = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut out, Arc::clone(reader.schema()), Some(properties)).unwrap();
+    for batch in reader.build().unwrap() {
+        writer.write(&rows(batch.unwrap())).unwrap();
+    }
+    writer.close().unwrap();
+    store.delete(path).unwrap();
+    store.create(path, out.into()).unwrap();
+}
+
+fn same<T>(value: T) -> T {
+    value
+}
+
+/// The rows with one of their integer columns changed.
+fn with_ints(batch: &RecordBatch, column: &str, change: impl Fn(usize, i64) -> i64) -> RecordBatch {
+    let (at, _) = batch.schema().column_with_name(column).unwrap();
+    let old = batch.column(at).as_primitive::<Int64Type>();
+    let new = (0..old.len()).map(|row| old.is_valid(row).then(|| change(row, old.value(row))));
+    let mut columns = batch.columns().to_vec();
+    columns[at] = Arc::new(new.collect::<Int64Array>());
+    RecordBatch::try_new(batch.schema(), columns).unwrap()
+}
+
+fn swap(store: &Arc<dyn Store>, one: &str, other: &str) {
+    let [a, b] = [one, other].map(|path| store.read(path).unwrap().unwrap());
+    for (path, bytes) in [(one, b), (other, a)] {
+        store.delete(path).unwrap();
+        store.create(path, bytes).unwrap();
+    }
+}
+
+fn copy(store: &Arc<dyn Store>, from: &str, to: &str) {
+    store.create(to, store.read(from).unwrap().unwrap()).unwrap();
+}
+
+fn case(
+    what: &'static str,
+    harm: impl Fn(&Arc<dyn Store>) + 'static,
+    want: &[BreachKind],
+) -> (&'static str, Harm, Vec<BreachKind>) {
+    (what, Box::new(harm), want.to_vec())
+}
+
 #[test]
-fn verify_finds_what_is_wrong() {
+fn verify_finds_files_that_are_gone_or_misplaced() {
     use BreachKind::*;
-    let elsewhere = name(Table::Logs, 500);
-    let cases: Vec<(&str, Harm, Vec<BreachKind>)> = vec![
-        ("a table is gone", Box::new(|s| s.delete(&name(Table::Spans, 100)).unwrap()), vec![MissingTable]),
-        (
-            "the last table is gone",
-            Box::new(|s| s.delete(&name(Table::Events, 113)).unwrap()),
-            vec![Unfinished],
+    let cases = [
+        case("a table is gone", |s| s.delete(&name(Table::Spans, 100)).unwrap(), &[MissingTable]),
+        case("the last table is gone", |s| s.delete(&name(Table::Events, 113)).unwrap(), &[Unfinished]),
+        case("a ledger is gone", |s| s.delete(&name(Table::Outcomes, 113)).unwrap(), &[Orphan, Orphan]),
+        case("a file too many", |s| copy(s, &name(Table::Logs, 100), &name(Table::Logs, 500)), &[Orphan]),
+        case(
+            "a ledger too many",
+            |s| copy(s, &name(Table::Outcomes, 113), &name(Table::Outcomes, 116)),
+            &[Misplaced, Fork],
         ),
-        (
-            "a ledger is gone",
-            Box::new(|s| s.delete(&name(Table::Outcomes, 113)).unwrap()),
-            vec![Orphan, Orphan],
-        ),
-        (
-            "a file too many",
-            Box::new(move |s| {
-                let bytes = s.read(&name(Table::Logs, 100)).unwrap().unwrap();
-                s.create(&elsewhere, bytes).unwrap();
-            }),
-            vec![Orphan],
-        ),
-        (
+        case(
             "the events of another chunk",
-            Box::new(|s| move_to(s, &name(Table::Events, 113), &name(Table::Events, 100))),
-            vec![RowCount, OutOfRange, OutOfRange, OutOfRange, Conservation, NoOutcome, Unfinished],
+            |s| move_to(s, &name(Table::Events, 113), &name(Table::Events, 100)),
+            &[
+                Misplaced,
+                RowCount,
+                OutOfRange,
+                OutOfRange,
+                OutOfRange,
+                Conservation,
+                Conservation,
+                NoOutcome,
+                Unfinished,
+            ],
         ),
-        (
+        case(
+            "two tables of a chunk in each other's place",
+            |s| swap(s, &name(Table::Quarantine, 100), &name(Table::Groups, 100)),
+            &[Misplaced, RowCount, Unreadable, Misplaced, RowCount, Unreadable],
+        ),
+        case(
             "a ledger at another place",
-            Box::new(|s| move_to(s, &name(Table::Outcomes, 113), &name(Table::Outcomes, 120))),
-            vec![Misplaced],
+            |s| move_to(s, &name(Table::Outcomes, 113), &name(Table::Outcomes, 120)),
+            &[Misplaced],
         ),
-        (
+        case(
             "a torn file",
-            Box::new(|s| {
+            |s| {
                 let path = name(Table::Events, 100);
                 let bytes = s.read(&path).unwrap().unwrap();
                 s.delete(&path).unwrap();
                 s.create(&path, bytes.slice(..bytes.len() / 2)).unwrap();
-            }),
-            vec![Unreadable],
+            },
+            &[Unreadable],
         ),
-        (
+        case(
+            "an empty file",
+            |s| {
+                s.delete(&name(Table::Events, 100)).unwrap();
+                s.create(&name(Table::Events, 100), Bytes::new()).unwrap();
+            },
+            &[Unreadable],
+        ),
+        case(
             "a ledger that is none",
-            Box::new(|s| {
-                s.create("outcomes/dt=2026-11-22/hour=19/x.parquet", Bytes::from_static(b"PAR1"))
-                    .map(|_| ())
-                    .unwrap();
-            }),
-            vec![UnreadableLedger],
+            |s| {
+                let path = "outcomes/dt=2026-11-22/hour=19/x.parquet";
+                s.create(path, Bytes::from_static(b"PAR1")).map(|_| ()).unwrap();
+            },
+            &[UnreadableLedger],
         ),
     ];
     for (what, harm, want) in cases {
         let report = broken(harm);
         assert_eq!(kinds(&report), want, "{what}: {}", report.render());
     }
+}
+
+#[test]
+fn verify_finds_rows_and_counts_that_were_changed() {
+    use BreachKind::*;
+    let ledger = || name(Table::Outcomes, 100);
+    let in_ledger = |from: &'static str, to: &'static str| {
+        move |s: &Arc<dyn Store>| {
+            forge(s, &ledger(), same, |json| {
+                assert!(json.contains(from), "{json}");
+                json.replace(from, to)
+            });
+        }
+    };
+    let cases = [
+        case("another count of rows", in_ledger(r#""events":4"#, r#""events":5"#), &[RowCount]),
+        case("a longer range", in_ledger(r#""end":113"#, r#""end":114"#), &[Overlap, NoOutcome]),
+        case(
+            "a row less",
+            |s| forge(s, &name(Table::Events, 100), |rows| rows.slice(0, 3), same),
+            &[RowCount, Conservation, NoOutcome],
+        ),
+        case(
+            "an offset twice, and one not at all",
+            |s| {
+                let twice =
+                    |rows: RecordBatch| with_ints(&rows, "offset", |_, n| if n == 111 { 112 } else { n });
+                forge(s, &name(Table::Events, 100), twice, same);
+            },
+            &[Duplicate, Conservation, NoOutcome],
+        ),
+        case(
+            "an event of another project",
+            |s| forge(s, &name(Table::Logs, 100), |rows| with_ints(&rows, "project_id", |_, n| n + 1), same),
+            &[Conservation, Conservation],
+        ),
+        case(
+            "one accepted more",
+            move |s| {
+                let more = |rows: RecordBatch| {
+                    let ends = rows.column_by_name("offset").unwrap().clone();
+                    with_ints(&rows, "quantity", |row, n| n + i64::from(ends.is_null(row)))
+                };
+                forge(s, &ledger(), more, same);
+            },
+            &[Conservation; 8],
+        ),
+        case(
+            "a group counts one more",
+            |s| {
+                forge(
+                    s,
+                    &name(Table::Groups, 100),
+                    |rows| with_ints(&rows, "count", |row, n| n + i64::from(row == 0)),
+                    same,
+                )
+            },
+            &[Conservation],
+        ),
+        case(
+            "what was quarantined is gone, and the ledger says none of it",
+            move |s| {
+                s.delete(&name(Table::Quarantine, 100)).unwrap();
+                forge(s, &ledger(), same, |json| json.replace(r#""quarantine":1"#, r#""quarantine":0"#));
+            },
+            &[Conservation],
+        ),
+        case(
+            "the groups are gone, and the ledger says none of them",
+            move |s| {
+                s.delete(&name(Table::Groups, 100)).unwrap();
+                forge(s, &ledger(), same, |json| json.replace(r#""groups":2,"#, r#""groups":0,"#));
+            },
+            &[Conservation; 2],
+        ),
+    ];
+    for (what, harm, want) in cases {
+        let report = broken(harm);
+        assert_eq!(kinds(&report), want, "{what}: {}", report.render());
+        assert!(
+            report.breaches.iter().all(|b| b.file.contains("o00000000000000000") && b.partition == Some(3))
+        );
+    }
+}
+
+/// The same rows at the same offsets, in another partition.
+#[test]
+fn verify_finds_files_of_another_partition() {
+    let store = memory();
+    let sink = sink(&store, 1);
+    write(&sink, PLACE, every_kind()).unwrap();
+    write(&sink, ChunkPlace { partition: 4, ..PLACE }, every_kind()).unwrap();
+    assert!(proof(&store).is_sound());
+    let of_another = name(Table::Events, 100).replace("p00003", "p00004");
+    swap(&store, &name(Table::Events, 100), &of_another);
+    let report = proof(&store);
+    assert_eq!(kinds(&report), [BreachKind::Misplaced; 2], "{}", report.render());
+    assert!(report.breaches[0].what.contains(&of_another));
+}
+
+#[test]
+fn verify_finds_that_the_first_chunk_is_gone() {
+    let store = memory();
+    let sink = ParquetSink::with_store(Arc::clone(&store), "memory", SinkConfig::new("main"), 1).unwrap();
+    let dropped = |offset| {
+        let (outcome, reason) = (Outcome::Invalid, "invalid_json".into());
+        ended(offset, End::Dropped { category: Category::Error, outcome, reason, stage: "".into() })
+    };
+    for start in [0, 2] {
+        let chunk = vec![dropped(start), dropped(start + 1)];
+        write(&sink, ChunkPlace { start, ..PLACE }, chunk).unwrap();
+    }
+    assert!(proof(&store).is_sound());
+    store.delete(&name(Table::Outcomes, 0).replace("-e00001", "")).unwrap();
+    assert_eq!(kinds(&proof(&store)), [BreachKind::Gap]);
 }
 
 #[test]
@@ -414,7 +604,7 @@ fn hostile_documents_become_rows() {
 #[test]
 fn small_row_groups_hold_the_same_rows() {
     let store = memory();
-    let mut config = SinkConfig::new("main");
+    let mut config = config();
     config.files.row_group_rows_max = 3;
     let small = ParquetSink::with_store(Arc::clone(&store), "memory", config, 1).unwrap();
     let records = (100..120).map(|o| accepted(o, o % 3, Category::Error, EVENT)).collect();
@@ -471,7 +661,7 @@ fn patience_ends() {
     ];
     for (answer, is_retry, want) in cases {
         let store: Arc<dyn Store> = Arc::new(Stubborn { inner: MemoryStore::default(), answer });
-        let mut config = SinkConfig::new("main");
+        let mut config = config();
         config.patience.wait_min = Duration::from_millis(1);
         config.patience.waits_max = Duration::from_millis(5);
         let sink = ParquetSink::with_store(store, "memory", config, 1).unwrap();
@@ -509,7 +699,7 @@ fn a_local_folder_keeps_it_all() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let url = folder.path().to_str().unwrap();
-    let sink = ParquetSink::open(url, SinkConfig::new("main"), 7, runtime.handle().clone()).unwrap();
+    let sink = ParquetSink::open(url, config(), 7, runtime.handle().clone()).unwrap();
     assert_eq!(write(&sink, PLACE, every_kind()).unwrap(), Closed::Done);
     let again: Arc<dyn Store> = Arc::new(OpenedStore::open(url, runtime.handle().clone()).unwrap());
     let report = proof(&again);

@@ -1,15 +1,16 @@
 //! The proof of one chunk.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use host_event::{Category, Offset, Outcome};
 
 use super::Chunk;
 use super::file::TableFile;
 use super::report::{BreachKind, Report};
-use crate::ledger::Names;
+use crate::ledger::{FILE_KEY, Names, footer_value};
 use crate::schema::Table;
 use crate::store::{Store, StoreError};
 
@@ -24,9 +25,19 @@ pub(super) struct Proof<'a> {
     report: &'a mut Report,
     /// Offsets that have an outcome.
     settled: Bits,
-    /// Accepted items by the table that holds them, as the ledger counts them.
-    accepted: [(Table, u64); 5],
+    /// Accepted items by the table that holds them and their project, as the ledger counts them.
+    accepted: BTreeMap<(Table, i64), u64>,
 }
+
+/// What is counted of one table.
+struct Counted {
+    offsets: Bits,
+    /// Records by project; of groups, the events that they stand for.
+    by_project: BTreeMap<i64, u64>,
+}
+
+/// Tables that have a row, or several, for each accepted record.
+const ACCEPTED: [Table; 5] = [Table::Events, Table::Spans, Table::Logs, Table::Sessions, Table::CheckIns];
 
 /// What a table said about offsets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,9 +54,7 @@ impl<'a> Proof<'a> {
         is_last: bool,
         report: &'a mut Report,
     ) -> Proof<'a> {
-        let tables = [Table::Events, Table::Spans, Table::Logs, Table::Sessions, Table::CheckIns];
-        let settled = Bits::new(0);
-        Proof { store, chunk, is_last, report, settled, accepted: tables.map(|t| (t, 0)) }
+        Proof { store, chunk, is_last, report, settled: Bits::new(0), accepted: BTreeMap::new() }
     }
 
     pub(super) fn run(mut self) -> Result<(), StoreError> {
@@ -98,7 +107,7 @@ impl<'a> Proof<'a> {
             for row in outcome_rows(batch)? {
                 self.report.count(row.project_id, row.category, row.outcome, row.reason, row.quantity);
                 let Some(offset) = row.offset else {
-                    self.count_accepted(row.category, row.quantity);
+                    self.count_accepted(&row);
                     continue;
                 };
                 let repeats = if row.is_item { Repeats::Never } else { Repeats::Within };
@@ -115,8 +124,12 @@ impl<'a> Proof<'a> {
         Ok(quarantined)
     }
 
-    fn count_accepted(&mut self, category: &str, quantity: u64) {
+    fn count_accepted(&mut self, row: &OutcomeRow<'_>) {
+        let OutcomeRow { project_id, category, outcome, quantity, .. } = *row;
         let table = match Category::from_name(category) {
+            _ if outcome != Outcome::Accepted.as_str() => {
+                return self.breach(BreachKind::Conservation, format!("{outcome} without an offset"));
+            }
             Category::Error => Table::Events,
             Category::Transaction | Category::Span => Table::Spans,
             Category::Log => Table::Logs,
@@ -124,9 +137,7 @@ impl<'a> Proof<'a> {
             Category::CheckIn => Table::CheckIns,
             _ => return self.breach(BreachKind::Conservation, format!("{category} has no table")),
         };
-        if let Some((_, count)) = self.accepted.iter_mut().find(|(t, _)| *t == table) {
-            *count += quantity;
-        }
+        *self.accepted.entry((table, project_id)).or_default() += quantity;
     }
 
     /// Says whether the table is as the ledger says, so that its offsets could be counted.
@@ -135,7 +146,12 @@ impl<'a> Proof<'a> {
         let (path, rows) = (Names::of(ledger).table(table), ledger.rows_of(table));
         let file = match TableFile::open(self.store, &path)? {
             Ok(Some(file)) => file,
-            Ok(None) if rows == 0 => return Ok(true),
+            Ok(None) if rows == 0 => {
+                let none =
+                    Counted { offsets: Bits::new(ledger.end - ledger.start), by_project: BTreeMap::new() };
+                self.check_counts(table, &none, quarantined);
+                return Ok(true);
+            }
             Ok(None) => {
                 let kind = if self.is_last { BreachKind::Unfinished } else { BreachKind::MissingTable };
                 self.breach_at(kind, table, ledger.start, format!("the ledger says {rows} rows"));
@@ -146,8 +162,19 @@ impl<'a> Proof<'a> {
                 return Ok(false);
             }
         };
+        self.check_name(table, &path, &file);
         self.check_rows(table, &file);
-        self.read_offsets(table, &file, quarantined)
+        self.read_records(table, &file, quarantined)
+    }
+
+    /// A file in the place of another may have the same rows at the same offsets.
+    fn check_name(&mut self, table: Table, path: &str, file: &TableFile) {
+        let what = match footer_value(file.metadata(), FILE_KEY) {
+            Some(own) if own == path => return,
+            Some(own) => format!("it is the file {own}"),
+            None => "its footer does not say which file it is".into(),
+        };
+        self.breach_at(BreachKind::Misplaced, table, self.chunk.ledger.start, what);
     }
 
     fn check_rows(&mut self, table: Table, file: &TableFile) {
@@ -161,26 +188,24 @@ impl<'a> Proof<'a> {
         }
     }
 
-    fn read_offsets(
+    fn read_records(
         &mut self,
         table: Table,
         file: &TableFile,
         quarantined: &Bits,
     ) -> Result<bool, StoreError> {
         let length = self.chunk.ledger.end - self.chunk.ledger.start;
-        let repeats = match table {
-            Table::Groups => return Ok(true),
-            Table::Spans => Repeats::Within,
-            _ => Repeats::Never,
-        };
-        let mut own = Bits::new(length);
-        let read = file.for_each(&["offset"], |batch| {
-            let offsets = batch.column(0).as_primitive_opt::<Int64Type>().ok_or("`offset` is no int64")?;
-            for offset in offsets.values().iter().map(|o| *o as u64) {
-                match table {
-                    Table::Quarantine => self.set_own(table, offset, &mut own),
-                    _ => self.settle(table, offset, repeats, &mut own),
-                }
+        let mut own = Counted { offsets: Bits::new(length), by_project: BTreeMap::new() };
+        let number = if table == Table::Groups { "count" } else { "offset" };
+        let read = file.for_each(&["project_id", number], |batch| {
+            let (projects, numbers) = (int_column(batch, "project_id")?, int_column(batch, number)?);
+            for (project, number) in projects.values().iter().zip(numbers.values()) {
+                let counts = match table {
+                    Table::Groups => (*number).max(0) as u64,
+                    Table::Quarantine => u64::from(self.set_own(table, *number as Offset, &mut own.offsets)),
+                    _ => u64::from(self.settle_record(table, *number as Offset, &mut own.offsets)),
+                };
+                *own.by_project.entry(*project).or_default() += counts;
             }
             Ok(())
         })?;
@@ -192,42 +217,67 @@ impl<'a> Proof<'a> {
         Ok(true)
     }
 
-    /// Quarantined items have their outcome in the ledger; here it is only noted that they are kept, each once.
-    fn set_own(&mut self, table: Table, offset: Offset, own: &mut Bits) {
-        if own.set(offset.wrapping_sub(self.chunk.ledger.start)) != Some(false) {
-            self.breach_at(BreachKind::Duplicate, table, offset, "twice, or outside of the chunk".into());
-        }
+    fn settle_record(&mut self, table: Table, offset: Offset, own: &mut Bits) -> bool {
+        let repeats = if table == Table::Spans { Repeats::Within } else { Repeats::Never };
+        self.settle(table, offset, repeats, own)
     }
 
-    fn settle(&mut self, table: Table, offset: Offset, repeats: Repeats, own: &mut Bits) {
+    /// Quarantined items have their outcome in the ledger; here it is only noted that they are kept, each once.
+    fn set_own(&mut self, table: Table, offset: Offset, own: &mut Bits) -> bool {
+        let is_new = own.set(offset.wrapping_sub(self.chunk.ledger.start)) == Some(false);
+        if !is_new {
+            self.breach_at(BreachKind::Duplicate, table, offset, "twice, or outside of the chunk".into());
+        }
+        is_new
+    }
+
+    /// Notes the outcome of a record, and says whether this is the first that is heard of it from this table.
+    fn settle(&mut self, table: Table, offset: Offset, repeats: Repeats, own: &mut Bits) -> bool {
         let place = offset.wrapping_sub(self.chunk.ledger.start);
         let is_repeated = match own.set(place) {
             None => {
                 let what = "the offset lies outside of the chunk".into();
-                return self.breach_at(BreachKind::OutOfRange, table, offset, what);
+                self.breach_at(BreachKind::OutOfRange, table, offset, what);
+                return false;
             }
             Some(before) => before,
         };
         if is_repeated && repeats == Repeats::Within {
-            return;
+            return false;
         }
         if self.settled.set(place) == Some(true) {
             let what = "the offset has more than one outcome".into();
             self.breach_at(BreachKind::Duplicate, table, offset, what);
         }
+        !is_repeated
     }
 
-    fn check_counts(&mut self, table: Table, own: &Bits, quarantined: &Bits) {
+    fn check_counts(&mut self, table: Table, own: &Counted, quarantined: &Bits) {
         let start = self.chunk.ledger.start;
-        if table == Table::Quarantine && own != quarantined {
-            let what = "its offsets are not those that the ledger calls quarantined".into();
-            return self.breach_at(BreachKind::Conservation, table, start, what);
+        if table == Table::Quarantine {
+            if own.offsets != *quarantined {
+                let what = "its offsets are not those that the ledger calls quarantined".into();
+                self.breach_at(BreachKind::Conservation, table, start, what);
+            }
+            return;
         }
-        let Some((_, said)) = self.accepted.iter().find(|(t, _)| *t == table) else { return };
-        let (said, found) = (*said, own.count());
-        if said != found {
-            let what = format!("the ledger counts {said} accepted items and there are {found}");
-            self.breach_at(BreachKind::Conservation, table, start, what);
+        // Every event has a group.
+        let counted_as = if table == Table::Groups { Table::Events } else { table };
+        if !ACCEPTED.contains(&counted_as) {
+            return;
+        }
+        let of_table = self.accepted.iter().filter(|((t, _), n)| *t == counted_as && **n > 0);
+        let said: BTreeMap<i64, u64> = of_table.map(|((_, project), n)| (*project, *n)).collect();
+        let projects: BTreeSet<i64> = said.keys().chain(own.by_project.keys()).copied().collect();
+        for project in projects {
+            let count = |counts: &BTreeMap<i64, u64>| counts.get(&project).copied().unwrap_or_default();
+            let (said, found) = (count(&said), count(&own.by_project));
+            if said != found {
+                let what = format!(
+                    "the ledger counts {said} accepted items of project {project} and there are {found}"
+                );
+                self.breach_at(BreachKind::Conservation, table, start, what);
+            }
         }
     }
 
@@ -255,9 +305,7 @@ fn outcome_rows(batch: &RecordBatch) -> Result<impl Iterator<Item = OutcomeRow<'
     let text = |name: &str| -> Result<&StringArray, String> {
         column(name)?.as_string_opt().ok_or_else(|| format!("{name} is no text"))
     };
-    let int = |name: &str| {
-        column(name)?.as_primitive_opt::<Int64Type>().ok_or_else(|| format!("{name} is no int64"))
-    };
+    let int = |name: &str| int_column(batch, name);
     let (projects, quantities, offsets) = (int("project_id")?, int("quantity")?, int("offset")?);
     let (ids, categories) = (column("event_id")?, text("category")?);
     let (outcomes, reasons) = (text("outcome")?, text("reason")?);
@@ -270,6 +318,11 @@ fn outcome_rows(batch: &RecordBatch) -> Result<impl Iterator<Item = OutcomeRow<'
         quantity: quantities.value(row).max(0) as u64,
         offset: offsets.is_valid(row).then(|| offsets.value(row) as u64),
     }))
+}
+
+fn int_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Int64Array, String> {
+    let column = batch.column_by_name(name).ok_or_else(|| format!("no column {name}"))?;
+    column.as_primitive_opt::<Int64Type>().ok_or_else(|| format!("{name} is no int64"))
 }
 
 /// A bit per offset of a chunk.

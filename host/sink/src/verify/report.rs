@@ -61,9 +61,9 @@ pub struct Breach {
 #[serde(rename_all = "snake_case")]
 pub enum BreachKind {
     UnreadableLedger,
-    /// The file has the ledger of another place.
+    /// The file belongs to another place.
     Misplaced,
-    /// Offsets between two chunks are in none.
+    /// Offsets before the first chunk or between two are in none.
     Gap,
     Overlap,
     /// Two chunks begin at the same offset.
