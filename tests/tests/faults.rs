@@ -14,6 +14,8 @@ use tamis_tests::{Faults, Home, Host, Load, Options, Refused, Sent, account};
 
 const CONNECTIONS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(20);
+/// As promised, whatever the store does.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// A home, its broken disk, and a load that goes on.
 struct Scene<'a> {
@@ -131,6 +133,26 @@ fn a_store_that_fails_loses_nothing_and_stops_nobody() -> Result<()> {
             sleep(Duration::from_millis(300));
             scene.sent.merge(load.stop()?);
             host.kill9()?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_drain_into_a_broken_store_ends_in_time() -> Result<()> {
+    scene(|scene| {
+        for rules in ["create ENOSPC path=/store/", "fsync EIO path=/store/events"] {
+            let host = scene.faults.start(scene.home)?;
+            let load = scene.load(&host)?;
+            until("answers", || Ok(load.kept() > 50))?;
+            // The worker has just begun to wait for the store.
+            scene.break_disk(rules)?;
+            let begin = Instant::now();
+            let status = host.terminate()?;
+            ensure!(status.code() == Some(0), "the drain ended with {status}");
+            ensure!(begin.elapsed() < DRAIN_TIME_MAX, "the drain took {:?}", begin.elapsed());
+            scene.sent.merge(load.stop()?);
+            scene.faults.set("")?;
         }
         Ok(())
     })

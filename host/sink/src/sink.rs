@@ -39,7 +39,8 @@ impl SinkConfig {
     }
 }
 
-/// How long a store that is away is tried again before the caller hears of it.
+/// How long a store that is away is tried again before the caller hears of it: short, since whoever has to stop must not wait for it
+/// in here. The caller's patience is longer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patience {
     pub wait_min: Duration,
@@ -52,8 +53,8 @@ impl Default for Patience {
     fn default() -> Patience {
         Patience {
             wait_min: Duration::from_millis(50),
-            wait_max: Duration::from_secs(2),
-            waits_max: Duration::from_secs(10),
+            wait_max: Duration::from_millis(500),
+            waits_max: Duration::from_secs(2),
         }
     }
 }
