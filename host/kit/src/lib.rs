@@ -35,12 +35,12 @@ pub enum KitError {
     Failed { what: &'static str, status: ExitStatus },
     #[error("what cargo said can not be read: {0}")]
     Unreadable(String),
-    #[error("{path:?}")]
+    #[error("{path:?} can not be read or written")]
     Io { path: PathBuf, source: io::Error },
     #[error("this is no core module: {0}")]
     NotAModule(String),
     #[error("the module can not be encoded: {0}")]
     Encode(String),
-    #[error("what was encoded is no plugin: {0}")]
+    #[error("what was encoded is no plugin: {0} (with the SDK, `export!(filter: T)` makes the exports)")]
     NotAPlugin(BadComponent),
 }

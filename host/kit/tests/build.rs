@@ -1,6 +1,8 @@
 //! A first-party plugin becomes a component, and a component says what it is.
 
+use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use host_kit::{About, KitError, build_rust, encode, encode_as, inspect};
 use host_pipeline::StageKind;
@@ -39,6 +41,51 @@ fn says_what_is_no_plugin() {
         let error = build_rust(&repository().join(dir), out.path()).unwrap_err().to_string();
         assert!(error.contains(want), "{error}");
     }
+}
+
+/// The blocks of a README in one language, one after the other.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let mut blocks = text.split("\n```");
+    let mut found = Vec::new();
+    while let (Some(_), Some(block)) = (blocks.next(), blocks.next()) {
+        let (head, body) = block.split_once('\n').unwrap();
+        if head == language {
+            found.push(body.to_owned() + "\n");
+        }
+    }
+    found
+}
+
+/// Copied literally, as a newcomer does, into a crate of their own that belongs to no workspace.
+#[test]
+fn the_readme_of_the_sdk_works_as_it_stands() {
+    let readme = fs::read_to_string(repository().join("sdk-wit/rust/README.md")).unwrap();
+    let (toml, code) = (&blocks(&readme, "toml")[0], blocks(&readme, "rust")[0].clone());
+    let test = &blocks(&readme, "rust,ignore")[0];
+    let sdk = repository().join("sdk-wit/rust").canonicalize().unwrap();
+    let toml = toml.replace("../tamis/sdk-wit/rust", sdk.to_str().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
+        fs::write(dir.path().join(name), text).unwrap();
+    };
+    let package = "[package]\nname = \"drop-noisy\"\nversion = \"0.3.0\"\nedition = \"2024\"\n\n";
+    file("Cargo.toml", &(package.to_owned() + &toml));
+    file("src/lib.rs", &(code + test));
+    // What is built for it stays from run to run, and its dependencies are the ones that are here already.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme");
+    file(".cargo/config.toml", &format!("[build]\ntarget-dir = {target:?}\n"));
+    fs::copy(repository().join("Cargo.lock"), dir.path().join("Cargo.lock")).unwrap();
+
+    let cargo = Command::new(env!("CARGO")).current_dir(dir.path()).args(["test", "--lib"]).output().unwrap();
+    let said = String::from_utf8_lossy(&cargo.stdout).into_owned() + &String::from_utf8_lossy(&cargo.stderr);
+    assert!(cargo.status.success() && said.contains("noisy_releases_go ... ok"), "{said}");
+    let built = build_rust(dir.path(), dir.path()).unwrap();
+    let found = inspect(&fs::read(&built.path).unwrap()).unwrap();
+    let about = found.about.unwrap();
+    assert_eq!((found.kind, found.problem), (Some(StageKind::Filter), None));
+    assert_eq!((about.name.as_str(), about.version.as_str()), ("drop-noisy", "0.3.0"));
+    assert_eq!(about.reads, ["release"]);
 }
 
 /// Guests in WAT: what each imports, and what encoding it gives.

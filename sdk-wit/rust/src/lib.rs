@@ -74,6 +74,10 @@ pub use leaves::{Leaf, LeafKind, Leaves};
 pub use sampler::{Rate, Sampler};
 pub use scrubber::Scrubber;
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// What the expansion of [`export!`] needs. Not for other use: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
