@@ -9,8 +9,8 @@ use arrow::array::{ArrayRef, ListArray, MapArray, StructArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use host_event::{Kind, NodeRef};
 
-use crate::columns::{Build, Filled, MaybeFlag, MaybeInt, MaybeText, NO_NULLS, Rows, Text, array_of};
-use crate::wire::{fields, members};
+use crate::columns::{Build, Filled, MaybeFlag, MaybeInt, MaybeText, NO_NULLS, Real, Rows, Text, array_of};
+use crate::wire::{fields, finite, members};
 
 /// Entries of one map. Sentry allows 200 tags; what goes beyond stays in the payload.
 const MAP_ENTRIES_MAX: usize = 512;
@@ -24,10 +24,26 @@ pub(crate) struct TextMap {
 }
 
 /// An entry before it is written: a hash makes finding a twin cheap.
-struct Entry<'a> {
+struct Entry<'a, V> {
     hash: u64,
     key: Cow<'a, str>,
-    value: Cow<'a, str>,
+    value: V,
+}
+
+/// Adds what has a value; the last of a key that comes twice.
+fn add_entries<'a, V>(
+    entries: &mut Vec<Entry<'a, V>>,
+    node: Option<NodeRef<'a>>,
+    value_of: impl Fn(NodeRef<'a>) -> Option<V>,
+) {
+    for (key, value) in node.into_iter().flat_map(members).take(MAP_ENTRIES_MAX) {
+        let (Some(key), Some(value)) = (key.as_text(), value_of(value)) else { continue };
+        let hash = hash_of(key.as_bytes());
+        match entries.iter_mut().find(|e| e.hash == hash && e.key == key) {
+            Some(twin) => twin.value = value,
+            None => entries.push(Entry { hash, key, value }),
+        }
+    }
 }
 
 impl TextMap {
@@ -46,20 +62,48 @@ impl TextMap {
         node: Option<NodeRef<'a>>,
         text: impl Fn(NodeRef<'a>) -> Option<Cow<'a, str>>,
     ) {
-        let mut entries: Vec<Entry<'a>> = Vec::new();
-        for (key, value) in node.into_iter().flat_map(members).take(MAP_ENTRIES_MAX) {
-            let (Some(key), Some(value)) = (key.as_text(), text(value)) else { continue };
-            let hash = hash_of(key.as_bytes());
-            match entries.iter_mut().find(|e| e.hash == hash && e.key == key) {
-                Some(twin) => twin.value = value,
-                None => entries.push(Entry { hash, key, value }),
-            }
-        }
+        let mut entries = Vec::new();
+        add_entries(&mut entries, node, text);
         for entry in &entries {
             self.keys.push(&entry.key);
             self.values.push(&entry.value);
         }
         self.rows.end(self.keys.len());
+    }
+}
+
+/// A map from text to number, for what needs no cast to be compared.
+#[derive(Default)]
+pub(crate) struct NumberMap {
+    rows: Rows,
+    keys: Text,
+    values: Real,
+}
+
+impl NumberMap {
+    /// The numbers among the values of `plain`, and among the `value`s of the objects in `valued`.
+    pub(crate) fn push(&mut self, plain: Option<NodeRef<'_>>, valued: Option<NodeRef<'_>>) {
+        let mut entries = Vec::new();
+        add_entries(&mut entries, plain, |value| finite(Some(value)));
+        add_entries(&mut entries, valued, |value| finite(value.get("value")));
+        for entry in &entries {
+            self.keys.push(&entry.key);
+            self.values.push(entry.value);
+        }
+        self.rows.end(self.keys.len());
+    }
+}
+
+impl Build for NumberMap {
+    const NULLABLE: bool = false;
+    fn data_type() -> DataType {
+        DataType::Map(map_entries(DataType::Float64), false)
+    }
+    fn bytes(&self) -> usize {
+        self.rows.bytes() + self.keys.bytes() + self.values.bytes()
+    }
+    fn finish(self) -> Filled {
+        map_array(DataType::Float64, self.rows, self.keys, array_of(self.values))
     }
 }
 
@@ -79,24 +123,27 @@ fn text_or_json(value: NodeRef<'_>) -> Option<Cow<'_, str>> {
 impl Build for TextMap {
     const NULLABLE: bool = false;
     fn data_type() -> DataType {
-        DataType::Map(map_entries(), false)
+        DataType::Map(map_entries(DataType::Utf8), false)
     }
     fn bytes(&self) -> usize {
         self.rows.bytes() + self.keys.bytes() + self.values.bytes()
     }
     fn finish(self) -> Filled {
-        let columns: Vec<ArrayRef> = vec![Arc::new(self.keys.array()), Arc::new(self.values.array())];
-        let entries = StructArray::new(map_fields(), columns, NO_NULLS);
-        Filled::Array(Arc::new(MapArray::new(map_entries(), self.rows.offsets(), entries, NO_NULLS, false)))
+        map_array(DataType::Utf8, self.rows, self.keys, Arc::new(self.values.array()))
     }
 }
 
-fn map_fields() -> Fields {
-    vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, false)].into()
+fn map_array(value: DataType, rows: Rows, keys: Text, values: ArrayRef) -> Filled {
+    let entries = StructArray::new(map_fields(value.clone()), vec![Arc::new(keys.array()), values], NO_NULLS);
+    Filled::Array(Arc::new(MapArray::new(map_entries(value), rows.offsets(), entries, NO_NULLS, false)))
 }
 
-fn map_entries() -> FieldRef {
-    Arc::new(Field::new("key_value", DataType::Struct(map_fields()), false))
+fn map_fields(value: DataType) -> Fields {
+    vec![Field::new("key", DataType::Utf8, false), Field::new("value", value, false)].into()
+}
+
+fn map_entries(value: DataType) -> FieldRef {
+    Arc::new(Field::new("key_value", DataType::Struct(map_fields(value)), false))
 }
 
 /// `list<struct {variant, hash}>`

@@ -173,7 +173,7 @@ Rows are sorted by project, group (where there is one) and `timestamp`. `event_i
 All times are UTC in microseconds, all integers are 64 bits wide, all ids are lower-case hexadecimal text without dashes.
 A value that a client sent with a wrong type, or an id of a wrong form, is null in its column and stays in `payload`. Texts are cut at 8 KiB in columns, never in `payload`.
 
-`sum(1 / sample_rate)` estimates how many there were before anybody sampled.
+Sample rates are above 0 and at most 1; `sum(1 / sample_rate)` estimates how many there were before anybody sampled.
 
 Columns are only ever added, nullable and at the end. The newest schema of each table lies beside the tables as a file without rows,
 ";
@@ -213,7 +213,13 @@ fn type_name(data_type: &DataType) -> String {
         DataType::Int64 => "int64".into(),
         DataType::Float64 => "f64".into(),
         DataType::Boolean => "bool".into(),
-        DataType::Map(..) => "map&lt;text, text&gt;".into(),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) => {
+                let inner: Vec<_> = pair.iter().map(|f| type_name(f.data_type())).collect();
+                format!("map&lt;{}&gt;", inner.join(", "))
+            }
+            other => other.to_string(),
+        },
         DataType::List(element) => format!("list&lt;{}&gt;", type_name(element.data_type())),
         DataType::Struct(fields) => {
             let inner: Vec<_> =

@@ -109,6 +109,11 @@ pub(crate) fn span_id(node: Option<NodeRef<'_>>) -> Option<String> {
     is_id.then(|| text.to_ascii_lowercase())
 }
 
+/// A number that a column can hold: JSON knows larger ones, which would be infinite.
+pub(crate) fn finite(node: Option<NodeRef<'_>>) -> Option<f64> {
+    node?.as_f64().filter(|number| number.is_finite())
+}
+
 /// The value of an attribute `{"value": …, "type": …}`.
 pub(crate) fn attribute_value(attribute: Option<NodeRef<'_>>) -> Option<NodeRef<'_>> {
     attribute?.get("value")

@@ -559,6 +559,62 @@ fn verify_finds_gaps_overlaps_and_forks() {
     }
 }
 
+/// Every member that any table looks at, at three depths, with values of every wrong kind.
+fn known_fields_with_hostile_values() -> Vec<String> {
+    const NAMES: &str = "timestamp start_timestamp end_timestamp started level platform environment release dist transaction \
+        logentry message formatted logger server_name user id username email ip_address request method url sdk name version \
+        contexts trace trace_id span_id parent_span_id op description status origin data tags exception values type value \
+        module mechanism handled stacktrace frames function filename abs_path lineno colno in_app spans measurements \
+        attributes sentry.op sentry.segment.id sentry.release is_segment severity_number body sid did seq init duration \
+        errors attrs aggregates exited errored crashed abnormal check_in_id monitor_slug culprit segment_id";
+    const VALUES: [&str; 18] = [
+        "null",
+        "true",
+        "-1",
+        "0",
+        "-0.0",
+        "1e400",
+        "-1e400",
+        "99999999999999999999",
+        "-62135596801",
+        "253402300800",
+        r#""10000-01-01T00:00:00Z""#,
+        r#""-9999-01-01T00:00:00Z""#,
+        r#""""#,
+        r#""\u0000\ud800""#,
+        "[]",
+        "{}",
+        "[[[]]]",
+        r#"{"value":{"value":null}}"#,
+    ];
+    let object = |value: &str| {
+        // Each key twice: once as it is, once escaped.
+        let twice =
+            |name: &str| format!(r#""{name}":{value},"\u{:04x}{}":{value}"#, name.as_bytes()[0], &name[1..]);
+        format!("{{{}}}", NAMES.split_whitespace().map(twice).collect::<Vec<_>>().join(","))
+    };
+    let deeper = |value: &str| {
+        let inner = object(value);
+        let once = format!(r#"{{"values":[{inner}],"frames":[{inner}],"trace":{inner},"data":{inner}}}"#);
+        let names = [
+            "exception",
+            "stacktrace",
+            "contexts",
+            "logentry",
+            "user",
+            "sdk",
+            "request",
+            "attributes",
+            "measurements",
+        ];
+        let lists = ["spans", "exception", "aggregates", "tags", "attributes"];
+        let objects = names.map(|name| format!(r#"{{"{name}":{once}}}"#));
+        let lists = lists.map(|name| format!(r#"{{"{name}":[{once},{inner},{value}]}}"#));
+        objects.into_iter().chain(lists).chain([inner]).collect::<Vec<_>>()
+    };
+    VALUES.into_iter().flat_map(deeper).collect()
+}
+
 /// Every category takes any document: what makes no sense is null, and the payload keeps it.
 #[test]
 fn hostile_documents_become_rows() {
@@ -580,6 +636,8 @@ fn hostile_documents_become_rows() {
         &long,
         &many,
     ];
+    let nested = known_fields_with_hostile_values();
+    let documents: Vec<_> = documents.into_iter().chain(nested.iter().map(String::as_str)).collect();
     let categories = [
         Category::Error,
         Category::Transaction,
@@ -598,7 +656,21 @@ fn hostile_documents_become_rows() {
     assert_eq!((report.offsets, report.rows[&Table::Logs]), (count, documents.len() as u64));
     let logs = rows(&store, Table::Logs);
     let bodies = logs.column_by_name("body").unwrap().as_string::<i32>();
-    assert!(bodies.iter().flatten().all(|b| b.len() <= 8192) && bodies.iter().flatten().count() == 1);
+    assert_eq!(bodies.iter().flatten().map(str::len).max(), Some(8192), "long texts are cut");
+}
+
+/// A client can say much with few bytes, and each child is a whole row.
+#[test]
+fn children_beyond_the_limit_stay_in_the_payload() {
+    let children = vec!["{}"; 20_000].join(",");
+    let transaction = format!(r#"{{"transaction":"many","spans":[{children}]}}"#);
+    let store = memory();
+    write(&sink(&store, 1), PLACE, vec![accepted(100, 1, Category::Transaction, &transaction)]).unwrap();
+    let spans = rows(&store, Table::Spans);
+    assert_eq!(spans.num_rows(), 1 + 10_000);
+    let payloads = spans.column_by_name("payload").unwrap().as_string::<i32>();
+    assert_eq!(payloads.iter().flatten().collect::<Vec<_>>(), [transaction]);
+    assert!(proof(&store).is_sound());
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! `check_ins`: what cron monitors report.
 
-use host_event::{Doc, NodeRef};
+use host_event::Doc;
 
 use crate::columns::{Int, MaybeReal, MaybeText, Payload, Text, Time};
 use crate::schema::table;
 use crate::tables::{Origin, SortKey, push_or};
-use crate::wire::{fields, trace_id};
+use crate::wire::{fields, finite, trace_id};
 
 table! {
     /// Check-ins of cron monitors, a row for each.
@@ -63,7 +63,7 @@ impl CheckIns {
         self.check_in_id.push_id(trace_id(f.check_in_id));
         self.monitor_slug.push_node(f.monitor_slug);
         self.status.push_node(f.status);
-        self.duration.push(f.duration.and_then(NodeRef::as_f64));
+        self.duration.push(finite(f.duration));
         push_or(&mut self.environment, f.environment, Some(&origin.meta.environment));
         self.release.push_node(f.release);
         let trace = f.contexts.and_then(|c| c.dig(&["trace", "trace_id"]));

@@ -3,7 +3,7 @@
 use host_event::{Doc, NodeRef};
 
 use crate::columns::{Int, MaybeInt, MaybeText, Payload, Real, Text, Time};
-use crate::nested::TextMap;
+use crate::nested::{NumberMap, TextMap};
 use crate::schema::table;
 use crate::tables::{Origin, SortKey, push_or, push_origin};
 use crate::wire::{attribute_value as value, fields, plausible_micros, span_id, trace_id};
@@ -39,6 +39,8 @@ table! {
         sdk_version: MaybeText,
         /// The attributes, values as text.
         attributes: TextMap,
+        /// Those attributes that are numbers, as numbers.
+        numbers: NumberMap,
         /// The rate at which the client sampled; 1 where it says nothing.
         client_sample_rate: Real,
         /// The rate at which the pipeline sampled; 1 where no stage did.
@@ -98,6 +100,7 @@ impl Logs {
         push_or(&mut self.sdk_name, value(a.sdk_name), sdk_name);
         push_or(&mut self.sdk_version, value(a.sdk_version), sdk_version);
         self.attributes.push_attributes(f.attributes);
+        self.numbers.push(None, f.attributes);
         push_origin!(self, origin);
         self.payload.push(doc.text().clone());
         SortKey { project: origin.project(), group: 0, timestamp }

@@ -5,7 +5,7 @@ use host_event::{Doc, NodeRef};
 use crate::columns::{Int, MaybeFlag, MaybeInt, MaybeReal, MaybeText, MaybeTime, Payload, Text, Time};
 use crate::schema::table;
 use crate::tables::{Origin, SortKey, push_or};
-use crate::wire::{fields, near_micros, plausible_micros, trace_id};
+use crate::wire::{fields, finite, near_micros, plausible_micros, trace_id};
 
 table! {
     /// Session updates, a row for each item: either one session's (`session_id`), or aggregates of many (`exited`, `errored`, ...).
@@ -94,7 +94,7 @@ impl Sessions {
         self.seq.push(f.seq.and_then(NodeRef::as_i64));
         self.init.push(f.init.and_then(NodeRef::as_bool));
         self.started.push(near_micros(f.started, origin.meta.received_at).or_else(earliest));
-        self.duration.push(f.duration.and_then(NodeRef::as_f64));
+        self.duration.push(finite(f.duration));
         self.errors.push(f.errors.and_then(NodeRef::as_i64));
         self.exited.push(sum("exited"));
         self.errored.push(sum("errored"));

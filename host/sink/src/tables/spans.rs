@@ -3,14 +3,18 @@
 use host_event::{Doc, Kind, NodeRef};
 
 use crate::columns::{Int, MaybeFlag, MaybePayload, MaybeReal, MaybeText, MaybeTime, Real, Text, Time};
-use crate::nested::TextMap;
+use crate::nested::{NumberMap, TextMap};
 use crate::schema::table;
 use crate::tables::{Origin, SortKey, push_or, push_origin};
 use crate::wire::{attribute_value as value, fields, near_micros, plausible_micros, span_id, trace_id};
 
+/// Children of one transaction that become rows. SDKs stop at 1,000; a hostile client could make a hundred bytes of memory of each
+/// byte that it sends.
+const CHILDREN_MAX: usize = 10_000;
+
 table! {
     /// Spans, a row for each. A transaction is its segment span (`is_segment`, with the transaction's payload) and a row for each of
-    /// its children; the span containers of newer SDKs give the same rows.
+    /// its children (the first 10,000; what goes beyond stays in the payload); the span containers of newer SDKs give the same rows.
     struct Spans {
         /// The project, as in the DSN.
         project_id: Int,
@@ -20,7 +24,7 @@ table! {
         timestamp: Time,
         /// When it ended.
         end_timestamp: MaybeTime,
-        /// How long it took; null unless both times can be read.
+        /// How long it took, in milliseconds; null unless both times can be read.
         duration_ms: MaybeReal,
         /// When Tamis received it.
         received_at: Time,
@@ -62,6 +66,8 @@ table! {
         tags: TextMap,
         /// `data` of the child or of the transaction's trace context, or the attributes of the span, values as text.
         attributes: TextMap,
+        /// `measurements` of the transaction or child, without their units, and those attributes that are numbers, as numbers.
+        measurements: NumberMap,
         /// The rate at which the client sampled; 1 where it says nothing.
         client_sample_rate: Real,
         /// The rate at which the pipeline sampled; 1 where no stage did.
@@ -92,6 +98,7 @@ fields! {
         sdk = b"sdk",
         contexts = b"contexts",
         tags = b"tags",
+        measurements = b"measurements",
         spans = b"spans",
     }
 }
@@ -112,6 +119,7 @@ fields! {
         is_segment = b"is_segment",
         tags = b"tags",
         data = b"data",
+        measurements = b"measurements",
         attributes = b"attributes",
     }
 }
@@ -189,13 +197,16 @@ impl Spans {
         keys.push(self.push_one(&common, segment));
         self.tags.push(f.tags);
         self.attributes.push(trace.data);
+        self.measurements.push(trace.data, f.measurements);
         self.payload.push(Some(doc.text().clone()));
-        for node in f.spans.iter().flat_map(|l| l.items()).filter(|n| n.kind() == Kind::Object) {
+        let children = f.spans.iter().flat_map(|l| l.items()).filter(|n| n.kind() == Kind::Object);
+        for node in children.take(CHILDREN_MAX) {
             let child = SpanFields::of(node);
             let one = one_of(child);
             keys.push(self.push_one(&common, One { trace_id: one.trace_id.or(segment_trace), ..one }));
             self.tags.push(child.tags);
             self.attributes.push(child.data);
+            self.measurements.push(child.data, child.measurements);
             self.payload.push(None);
         }
     }
@@ -228,10 +239,11 @@ impl Spans {
             Some(_) => self.attributes.push_attributes(f.attributes),
             None => self.attributes.push(f.data),
         }
+        self.measurements.push(f.data, f.attributes);
         self.payload.push(Some(doc.text().clone()));
     }
 
-    /// All columns but tags, attributes and payload.
+    /// All columns but tags, attributes, measurements and payload.
     fn push_one(&mut self, common: &Common<'_>, one: One<'_>) -> SortKey {
         let origin = common.origin;
         let timestamp = plausible_micros(one.start, origin.meta.received_at);
