@@ -17,6 +17,7 @@ use host_sink::store::{Create, Entry, MemoryStore, OpenedStore, Store, StoreErro
 use host_sink::{BreachKind, ParquetSink, Report, Silent, SinkConfig, Table, verify};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, Type};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
@@ -689,6 +690,35 @@ fn small_row_groups_hold_the_same_rows() {
     let offsets = events.column_by_name("offset").unwrap().as_primitive::<Int64Type>();
     assert!(projects.values().is_sorted() && events.num_rows() == 20);
     assert!((0..20).all(|r| offsets.value(r) % 3 == projects.value(r)), "columns stay together");
+}
+
+/// What lets engines skip, and what would only cost: by the footers of the files.
+#[test]
+fn files_are_laid_out_for_engines() {
+    let store = memory();
+    write(&sink(&store, 1), PLACE, every_kind()).unwrap();
+    for table in Table::ALL {
+        let bytes = store.read(&name(table, 100)).unwrap().unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+        let columns = reader.metadata().row_group(0).columns();
+        for column in columns {
+            let path = column.column_path().string();
+            let place = format!("{table}.{path}");
+            assert!(matches!(column.compression(), Compression::ZSTD(_)), "{place}");
+            let is_text = column.column_type() == Type::BYTE_ARRAY;
+            let has_bloom = is_text && ["event_id", "trace_id", "group_id"].contains(&path.as_str());
+            assert_eq!(column.bloom_filter_offset().is_some(), has_bloom, "{place}");
+            let is_plain = ["event_id", "trace_id", "span_id", "timestamp", "offset", "payload"]
+                .contains(&path.as_str());
+            assert!(!is_plain || column.dictionary_page_offset().is_none(), "{place} has a dictionary");
+            let statistics = column.statistics().map(|s| s.min_bytes_opt().is_some());
+            let all_null =
+                column.statistics().and_then(|s| s.null_count_opt()) == Some(column.num_values() as u64);
+            assert!(statistics == Some(true) || all_null || path == "payload", "{place} has no statistics");
+            let skips_pages = ["project_id", "timestamp"].contains(&path.as_str());
+            assert!(!skips_pages || column.column_index_offset().is_some(), "{place} has no page index");
+        }
+    }
 }
 
 type Answer = fn() -> Result<Create, StoreError>;
