@@ -148,7 +148,7 @@ pub fn spec_of_config(stage: &StageConfig, component: Vec<u8>) -> StageSpec {
     spec_of(&manifest_of(stage, &digest), 0, component)
 }
 
-fn limits_of(set: &serde_json::Map<String, serde_json::Value>) -> Limits {
+pub fn limits_of(set: &serde_json::Map<String, serde_json::Value>) -> Limits {
     let d = Limits::default();
     let number = |name: &str| set.get(name).and_then(serde_json::Value::as_u64);
     let size = |name: &str, default: usize| number(name).map_or(default, |n| n as usize);

@@ -48,7 +48,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
     let mut blocks = text.split("\n```");
     let mut found = Vec::new();
     while let (Some(_), Some(block)) = (blocks.next(), blocks.next()) {
-        let (head, body) = block.split_once('\n').unwrap();
+        let (head, body) = block.split_once('\n').expect("a block has a line behind its language");
         if head == language {
             found.push(body.to_owned() + "\n");
         }

@@ -23,7 +23,6 @@ pub struct HostConfig {
     pub partitions: u32,
     pub queue_disk_bytes_max: u64,
     pub store_url: String,
-    pub allow_unsafe_store: bool,
     pub cache_dir: PathBuf,
     pub chunk_bytes_max: usize,
     pub chunk_rows_max: usize,
@@ -65,6 +64,8 @@ pub struct ProjectQuota {
 const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9180);
 const ADMIN_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9181);
 const QUEUE_DISK_BYTES_MAX: u64 = 10 << 30;
+/// Clients are told in seconds when to come again.
+const QUOTA_WINDOW_MIN: Duration = Duration::from_secs(1);
 const PARTITIONS_MAX: u64 = 1024;
 
 pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
@@ -91,7 +92,6 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
     queue.finish(file);
     let mut store = root.section(file, "store");
     let store_url = store_url(file, &mut store, folder);
-    let allow_unsafe_store = store.flag(file, "allow_unsafe_store").is_some_and(|f| f.value);
     store.finish(file);
     let mut cache = root.section(file, "cache");
     let cache_dir = folder.join(cache.text(file, "dir").map_or("tamis-data/cache".into(), |t| t.value));
@@ -120,7 +120,6 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
         partitions,
         queue_disk_bytes_max,
         store_url,
-        allow_unsafe_store,
         cache_dir,
         chunk_bytes_max: chunk_bytes_max as usize,
         chunk_rows_max: chunk_rows_max as usize,
@@ -294,7 +293,15 @@ fn quotas(file: &mut File<'_>, project: &mut Section<'_>) -> Vec<ProjectQuota> {
                 }
             }
         }
-        let window = section.duration(file, "window").map_or(Duration::from_secs(60), |d| d.value);
+        let window = section.duration(file, "window");
+        if let Some(At { value, span }) = window.as_ref().filter(|window| window.value < QUOTA_WINDOW_MIN) {
+            file.report(
+                span.clone(),
+                format!("project.quota.window is {value:?}, and must be at least 1s"),
+                None,
+            );
+        }
+        let window = window.map_or(Duration::from_secs(60), |d| d.value);
         let items_max = section.required_integer(file, "items_max", "1000");
         let items_max =
             in_range(items_max, file, "project.quota.items_max", 0, u64::from(u32::MAX), 0) as u32;

@@ -32,7 +32,7 @@ pub struct StageConfig {
 }
 
 /// The limits that a stage may set, and how each is written.
-const LIMITS: [(&str, Unit); 14] = [
+pub(super) const LIMITS: [(&str, Unit); 14] = [
     ("memory_bytes_max", Unit::Bytes),
     ("memory_bytes_recycle", Unit::Bytes),
     ("table_elements_max", Unit::Count),
@@ -50,7 +50,7 @@ const LIMITS: [(&str, Unit); 14] = [
 ];
 
 #[derive(Clone, Copy)]
-enum Unit {
+pub(super) enum Unit {
     Bytes,
     Time,
     Count,

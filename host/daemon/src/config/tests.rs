@@ -50,7 +50,8 @@ fn a_problem_hides_none_of_its_neighbours() {
     let host = "[http]\nlisten = \"127.0.0.1:1\"\ntrusted_proxies = [\"10.0.0.0/8\", \"x\"]\nmemory_bytes_max = \"1KiB\"\n\
         [admin]\nlisten = \"127.0.0.1:1\"\n[queue]\ndisk_bytes_max = 1\n[store]\nurl = \"ftp://x\"\n\
         [[project]]\nid = \"x\"\n[[project.key]]\n[[project]]\nname = \"y\"\n[project.key]\npublic_key = \"0\"\n\
-        [[project]]\nid = 3\n[[project.quota]]\n[[project.quota]]\nitems_max = \"9\"\n";
+        [[project]]\nid = 3\n[[project.quota]]\n[[project.quota]]\nitems_max = \"9\"\n\
+        [[project.quota]]\nitems_max = 9\nwindow = \"500ms\"\n";
     let pipeline = "[[stage]]\nname = 1\n[[stage]]\nkind = \"filter\"\n";
     let want = [
         "tamis.toml:3: http.trusted_proxies: \"x\" is no IP address or network such as 10.0.0.0/8",
@@ -66,6 +67,7 @@ fn a_problem_hides_none_of_its_neighbours() {
         "tamis.toml:18: project 3 has no key: nobody could send to it (add [[project.key]] with a public_key)",
         "tamis.toml:20: project.quota.items_max is missing (for example items_max = 1000)",
         "tamis.toml:22: project.quota.items_max must be a whole number",
+        "tamis.toml:25: project.quota.window is 500ms, and must be at least 1s",
         "pipeline.toml:1: stage.kind is missing (for example kind = \"filter\")",
         "pipeline.toml:1: stage.component is missing (for example component = \"target/plugins/inbound-filters.wasm\")",
         "pipeline.toml:2: stage.name must be a string",
@@ -89,4 +91,56 @@ fn one_bracket_too_few() {
 fn text_that_is_no_toml() {
     let found = problems("[[project]\nid = 1", "");
     assert!(found[0].starts_with("tamis.toml:1: "), "{found:?}");
+}
+
+/// The blocks of docs/configuration.md show every key with its default, so they say the same as files without them.
+#[test]
+fn the_documentation_has_every_key_and_its_default() {
+    let text = include_str!("../../../../docs/configuration.md");
+    let block = |nth: usize| text.split("```toml\n").nth(nth).unwrap().split("```").next().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let load = |host: &str, pipeline: &str| {
+        for (name, text) in [("tamis.toml", host), ("pipeline.toml", pipeline), ("f.wasm", "")] {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        load(&dir.path().join("tamis.toml"), &dir.path().join("pipeline.toml")).checked().unwrap()
+    };
+    let pipeline = block(2).replace("target/plugins/inbound-filters.wasm", "f.wasm");
+    let said = load(block(1), &pipeline);
+    let key = "[[project]]\nid = 42\nname = \"shop\"\n[[project.key]]\npublic_key = \"0123456789abcdef0123456789abcdef\"\n\
+        [[project.quota]]\nitems_max = 100000\n";
+    let stage = "[[stage]]\nname = \"inbound-filters\"\nkind = \"filter\"\ncomponent = \"f.wasm\"\n";
+    let silent = load(key, stage);
+    assert_eq!(said.host, silent.host);
+    let (said, silent) = (&said.pipeline.stages[0], &silent.pipeline.stages[0]);
+    assert_eq!(said.limits.len(), pipeline::LIMITS.len(), "{:?}", said.limits);
+    assert_eq!(crate::generations::limits_of(&said.limits), host_plugin::Limits::default());
+    assert_eq!(StageConfig { limits: silent.limits.clone(), kind_line: 3, ..said.clone() }, *silent);
+    // A key of tamis.toml that is read and not in the block shows here: it is among the keys that are suggested.
+    for section in [
+        "http",
+        "admin",
+        "queue",
+        "store",
+        "cache",
+        "chunk",
+        "batch",
+        "project",
+        "project.key",
+        "project.quota",
+    ] {
+        let brackets = if section.starts_with("project") { ("[[", "]]") } else { ("[", "]") };
+        let unknown = format!("{key}{}{section}{}\nzzzzzzzzzzzz = 1\n", brackets.0, brackets.1);
+        let problems = problems(&unknown, "");
+        let known = problems
+            .iter()
+            .find_map(|p| p.split_once("known are "))
+            .unwrap_or_else(|| panic!("{problems:?}"))
+            .1;
+        let documented = block(1).split(&format!("{}{section}{}", brackets.0, brackets.1)).nth(1).unwrap();
+        let documented = documented.split("\n[").next().unwrap();
+        for name in known.trim_end_matches(')').split(", ").filter(|name| !["key", "quota"].contains(name)) {
+            assert!(documented.contains(&format!("\n{name} = ")), "{section}.{name}");
+        }
+    }
 }
