@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod chain;
+mod draft;
 mod draw;
 pub mod generation;
 mod settle;

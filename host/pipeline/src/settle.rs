@@ -14,10 +14,10 @@ use host_event::{
 };
 use host_group::{Group, GroupId, headline};
 use host_queue::Stored;
-use parking_lot::Mutex;
 use thiserror::Error;
 
 use crate::chain::{Chain, Decision, Route, Verdict};
+use crate::draft::Draft;
 use crate::draw::client_sample_rate;
 use crate::sink::{Accepted, End, PassedOver, Recorded, RecordedEnd, Settled};
 
@@ -124,7 +124,7 @@ impl Settler {
         let settled = self.try_settle_again(batch, recorded);
         self.book = book;
         if settled.is_ok() {
-            draft.0.lock().drain(..).for_each(|(project, count)| self.book.settle(project, &count));
+            draft.hand_over(&*self.book);
         }
         settled
     }
@@ -233,16 +233,6 @@ impl Settler {
 
     fn count(&self, project: ProjectId, counts: &[OutcomeCount]) {
         counts.iter().for_each(|count| self.book.settle(project, count));
-    }
-}
-
-/// Counts that may yet have to be forgotten.
-#[derive(Default)]
-struct Draft(Mutex<Vec<(ProjectId, OutcomeCount)>>);
-
-impl Book for Draft {
-    fn settle(&self, project: ProjectId, count: &OutcomeCount) {
-        self.0.lock().push((project, count.clone()));
     }
 }
 

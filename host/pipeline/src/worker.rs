@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use thiserror::Error;
 
 use crate::chain::Chain;
+use crate::draft::Draft;
 use crate::settle::Settler;
 use crate::sink::{Chunk, ChunkPlace, Closed, Found, Settled, Sink, SinkError};
 
@@ -114,6 +115,7 @@ pub struct Worker {
     pub queue: Arc<dyn Queue>,
     pub sink: Arc<dyn Sink>,
     pub chains: Arc<dyn Chains>,
+    /// Counts what is durable, when it is.
     pub book: Arc<dyn Book>,
     pub config: WorkerConfig,
     pub stop: Arc<Stop>,
@@ -163,16 +165,17 @@ impl Worker {
     }
 
     fn work(&self) -> Result<(), WorkerError> {
-        let mut settler = self.settler(self.chains.newest())?;
+        let draft = Arc::new(Draft::default());
+        let mut settler = self.settler(self.chains.newest(), &draft)?;
         let mut next = self.queue.committed(self.partition).map_err(|e| self.queue_error(e))?;
         let mut back_off = BackOff::default();
         loop {
             self.metrics.next.store(next, Relaxed);
             if self.chains.newest() != settler.generation() {
-                settler = self.settler(self.chains.newest())?;
+                settler = self.settler(self.chains.newest(), &draft)?;
             }
             self.metrics.generation.store(settler.generation(), Relaxed);
-            match self.one_chunk(next, &mut settler) {
+            match self.one_chunk(next, &mut settler, &draft) {
                 Ok(Some(end)) => (next, back_off) = (end, BackOff::default()),
                 Ok(None) => return Ok(()),
                 Err(e) if e.may_pass() => {
@@ -202,11 +205,11 @@ impl Worker {
         false
     }
 
-    fn settler(&self, generation: u64) -> Result<Settler, WorkerError> {
+    fn settler(&self, generation: u64, draft: &Arc<Draft>) -> Result<Settler, WorkerError> {
         let partition = self.partition;
         let chain = self.chains.chain(generation);
         let chain = chain.map_err(|what| WorkerError::Chain { partition, generation, what })?;
-        Ok(Settler::new(chain, Arc::clone(&self.book)))
+        Ok(Settler::new(chain, Arc::clone(draft) as Arc<dyn Book>))
     }
 
     fn queue_error(&self, source: host_queue::Error) -> WorkerError {
@@ -215,12 +218,18 @@ impl Worker {
 
     /// Takes care of the chunk that begins at `start` and says where it ends; `None` when there is nothing to do and
     /// the worker was told to stop.
-    fn one_chunk(&self, start: Offset, settler: &mut Settler) -> Result<Option<Offset>, WorkerError> {
+    fn one_chunk(
+        &self,
+        start: Offset,
+        settler: &mut Settler,
+        draft: &Arc<Draft>,
+    ) -> Result<Option<Offset>, WorkerError> {
         let Some(first) = self.wait_for(start)? else { return Ok(None) };
         let place = ChunkPlace { partition: self.partition, start, queued_at: first[0].queued_at };
         if let Some(found) = self.sink.find(place)? {
-            return self.adopt(place, found);
+            return self.adopt(place, found, draft);
         }
+        draft.clear();
         let mut chunk = self.sink.begin(place, settler.generation());
         let (end, drained) = match self.fill(chunk.as_mut(), place, first, settler)? {
             Filled::Full { end } => (end, false),
@@ -231,8 +240,11 @@ impl Worker {
         self.metrics.chunk_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Relaxed);
         self.metrics.chunks.fetch_add(1, Relaxed);
         let end = match closed {
-            Closed::Done => Some(self.commit(end)?),
-            Closed::Lost(found) => self.adopt(place, found)?,
+            Closed::Done => Some(self.commit(end, draft)?),
+            Closed::Lost(found) => {
+                draft.clear();
+                self.adopt(place, found, draft)?
+            }
         };
         Ok(end.filter(|_| !(drained && self.stop.is_overdue())))
     }
@@ -339,23 +351,31 @@ impl Worker {
         }
     }
 
-    fn commit(&self, end: Offset) -> Result<Offset, WorkerError> {
+    fn commit(&self, end: Offset, draft: &Draft) -> Result<Offset, WorkerError> {
         self.queue.commit(self.partition, end).map_err(|e| self.queue_error(e))?;
+        draft.hand_over(&*self.book);
         Ok(end)
     }
 
     /// Another writer, or this one before a crash, fixed the range: it holds, and so does what its ledger says of each record. What its
     /// tables lack is built from the queue, by the generation that decided then. `None` when the worker is to stop before
     /// that is done; whoever starts next does it.
-    fn adopt(&self, place: ChunkPlace, found: Found) -> Result<Option<Offset>, WorkerError> {
+    fn adopt(
+        &self,
+        place: ChunkPlace,
+        found: Found,
+        draft: &Arc<Draft>,
+    ) -> Result<Option<Offset>, WorkerError> {
         let Found { end, generation, complete } = found;
         let (partition, start) = (place.partition, place.start);
         tracing::info!(partition, start, end, complete, "the store has this chunk already");
         if complete {
-            return self.commit(end).map(Some);
+            // What is in the draft, if anything, was counted by the try that made it so and did not hear of it.
+            return self.commit(end, draft).map(Some);
         }
+        draft.clear();
         let recorded = self.sink.recorded(place)?;
-        let mut settler = self.settler(generation)?;
+        let mut settler = self.settler(generation, draft)?;
         self.metrics.generation.store(generation, Relaxed);
         let mut chunk = self.sink.begin(place, generation);
         let (mut next, mut back_off) = (start, BackOff::default());
@@ -378,7 +398,7 @@ impl Worker {
             (next, back_off) = (next + records, BackOff::default());
         }
         chunk.rebuild(end)?;
-        self.commit(end).map(Some)
+        self.commit(end, draft).map(Some)
     }
 
     /// The next records of a range that ends there. The queue has them all, since the range is not committed.
