@@ -8,10 +8,13 @@ const MARKS: &[&str] = &[
     "apis-google",
     "applebot",
     "archive.org_bot",
+    "aws security scanner",
     "baiduspider",
+    "better uptime",
     "bingbot",
     "bingpreview",
     "bytespider",
+    "calypso appcrawler",
     "ccbot",
     "chatgpt-user",
     "chrome-lighthouse",
@@ -22,6 +25,7 @@ const MARKS: &[&str] = &[
     "duckduckbot",
     "embedly",
     "exabot",
+    "facebookcatalog",
     "facebookexternalhit",
     "facebot",
     "feedfetcher-google",
@@ -33,8 +37,10 @@ const MARKS: &[&str] = &[
     "googlebot",
     "gptbot",
     "heritrix",
+    "hubspot crawler",
     "ia_archiver",
     "linkedinbot",
+    "lyticsbot",
     "mediapartners-google",
     "meta-externalagent",
     "mj12bot",
@@ -75,9 +81,20 @@ pub(crate) fn is_crawler(agent: &str) -> bool {
     MARKS.iter().any(|mark| agent.contains(mark)) || says_so(&agent)
 }
 
-/// What is not well known but says what it is, and where to complain: `ExampleBot/1.0 (+https://example.com/bot)`.
+/// What every crawler calls itself that is not well known.
+const KINDS: &[&str] = &["bot", "bots", "crawler", "spider"];
+/// Telephones, whose model is part of their user agent.
+const TELEPHONES: &[&str] = &["cubot"];
+
+/// What says what it is, as the name of a product (`ExampleBot/1.0`, `compatible; examplebot;`), or anywhere together with a place to
+/// complain: `Example Bot 1 (+https://example.com)`.
 fn says_so(agent: &str) -> bool {
-    agent.contains("+http") && ["bot", "crawler", "spider"].iter().any(|kind| agent.contains(kind))
+    let is_product = |(at, _): (usize, &str)| {
+        let word = agent[..at].rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        KINDS.iter().any(|kind| word.ends_with(kind)) && !TELEPHONES.contains(&word)
+    };
+    agent.match_indices(['/', ';', ')']).any(is_product)
+        || (agent.contains("+http") && KINDS.iter().any(|kind| agent.contains(kind)))
 }
 
 #[cfg(test)]
@@ -102,6 +119,14 @@ mod tests {
             ),
             ("SomethingNew-Crawler/0.1 (+https://example.com)", true),
             ("facebookexternalhit/1.1", true),
+            ("Mozilla/5.0 (compatible; ExampleBot/1.0)", true),
+            ("Mozilla/5.0 (compatible; examplebot)", true),
+            ("example-spider/2", true),
+            ("HubSpot Crawler", true),
+            ("Mozilla/5.0 (Linux; Android 8.1; CUBOT) AppleWebKit/537.36 Chrome/120.0 Safari/537.36", false),
+            ("robotics-dashboard/1.0", false),
+            ("Both/1.0", false),
+            ("é/é;é)", false),
             (
                 "Mozilla/5.0 (Linux; Android 9; CUBOT X19) AppleWebKit/537.36 Chrome/120.0 Mobile Safari/537.36",
                 false,
