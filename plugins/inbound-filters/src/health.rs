@@ -62,8 +62,8 @@ fn has_word(path: &str) -> bool {
     // Most names have no `h` that one of the words could begin with, and nothing is copied for them.
     let starts = path.bytes().enumerate().filter(|(_, b)| b.eq_ignore_ascii_case(&b'h'));
     starts.into_iter().any(|(at, _)| {
-        let begins = |word: &&str| letters(&path[at..]).take(word.len()).eq(word.bytes());
-        WORDS.iter().any(|word| begins(&word))
+        let begins = |word: &str| letters(&path[at..]).take(word.len()).eq(word.bytes());
+        WORDS.iter().any(|word| begins(word))
     })
 }
 
