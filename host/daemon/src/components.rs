@@ -58,6 +58,11 @@ fn problem(stage: &StageConfig, file: &Path, error: LoadError) -> Problem {
             let found = found.trim_start_matches("a ");
             (stage.kind_line, Some(format!("did you mean kind = \"{found}\", or another component?")))
         }
+        // The plugin asks for something that its configuration names, and that the host does not take or the stage was not granted.
+        LoadError::Init { reason: "path" | "grant", .. } => {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            (config::line_of(&text, stage.line, ""), None)
+        }
         LoadError::Grant { .. } => (stage.line, None),
         _ => {
             let command = format!("look at it with: tamis plugin inspect {}", stage.component.display());

@@ -10,7 +10,7 @@ use dynamic_sampler::DynamicSampler;
 use host_event::{Columns, apply_edits};
 use host_kit::{build_rust, inspect};
 use host_pipeline::{Answer, Stage, StageKind};
-use host_plugin::{Compile, Limits, Runtime, RuntimeConfig, StageFactory, StageSpec};
+use host_plugin::{Compile, Limits, LoadError, Runtime, RuntimeConfig, StageFactory, StageSpec};
 use inbound_filters::InboundFilters;
 use pii_scrubber::PiiScrubber;
 use sentry_grouping::SentryGrouping;
@@ -18,8 +18,8 @@ use tamis_plugin::testing::{self, Input};
 
 const SIZE_BYTES_MAX: usize = 1 << 20;
 
-/// Builds a plugin and runs it as a component over the batch; what comes back has one answer per event.
-fn component(package: &str, kind: StageKind, config: &str, inputs: &[Input<'_>]) -> (Answer, Columns) {
+/// Builds a plugin and loads it as a host does.
+fn load(package: &str, kind: StageKind, config: &str) -> Result<StageFactory, LoadError> {
     let dir = tempfile::tempdir().unwrap();
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins").join(package);
     let built = build_rust(&crate_dir, dir.path()).unwrap();
@@ -45,7 +45,12 @@ fn component(package: &str, kind: StageKind, config: &str, inputs: &[Input<'_>])
         writes: "**".into(),
         limits: Limits::default(),
     };
-    let mut stage = StageFactory::load(spec, &runtime.unwrap()).unwrap().instantiate().unwrap();
+    StageFactory::load(spec, &runtime.unwrap())
+}
+
+/// Runs a plugin as a component over the batch; what comes back has one answer per event.
+fn component(package: &str, kind: StageKind, config: &str, inputs: &[Input<'_>]) -> (Answer, Columns) {
+    let mut stage = load(package, kind, config).unwrap().instantiate().unwrap();
     let mut columns = testing::columns(inputs);
     let first = stage.run(&mut columns);
     // The same again: nothing of a batch may stay behind.
@@ -194,4 +199,12 @@ fn sentry_grouping_is_the_same() {
     ];
     assert_eq!(kinds, want);
     assert_eq!(found, testing::fingerprint::<SentryGrouping>("{}", &inputs).unwrap());
+}
+
+/// Found when the first batch comes, it would send everything to quarantine.
+#[test]
+fn a_selector_that_the_host_does_not_take_refuses_the_configuration() {
+    let config = r#"{"applications":{"user.email &":["@email"]}}"#;
+    let refused = load("pii-scrubber", StageKind::Scrubber, config).err().unwrap().to_string();
+    assert!(refused.contains("user.email &") && refused.contains("expected a second `&`"), "{refused}");
 }

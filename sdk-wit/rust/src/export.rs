@@ -80,6 +80,7 @@ macro_rules! __export {
                         &INSTANCE,
                         &config,
                         <$plugin as $crate::$trait>::init,
+                        $crate::__private::at_start::$call::<$plugin>,
                     )
                 }
 
@@ -219,17 +220,40 @@ pub mod guest {
 
     type Instance<T> = LocalKey<RefCell<Option<T>>>;
 
-    /// Reads the configuration and keeps the instance that it makes.
+    /// Reads the configuration, keeps the instance that it makes, and lets it ask for what it will ask for in every call.
     pub fn init<T, C: DeserializeOwned>(
         instance: &'static Instance<T>,
         json: &str,
         make: fn(C) -> Result<T, String>,
+        at_start: fn(&T),
     ) -> Result<(), String> {
         #[cfg(target_os = "unknown")]
         std::panic::set_hook(Box::new(|panic| crate::log::error(&panic.to_string())));
         let made = make(config::parse(json)?)?;
+        at_start(&made);
         instance.set(Some(made));
         Ok(())
+    }
+
+    /// What each kind asks the host during `init`, where a refusal stops the start and not every batch.
+    pub mod at_start {
+        use super::{Filter, Fingerprinter, Sampler, Scrubber, Source};
+
+        /// Its paths show when it reads them.
+        pub fn filter<T: Filter>(_: &T) {}
+
+        /// Its paths show when it reads them.
+        pub fn sample<T: Sampler>(_: &T) {}
+
+        /// Its paths show when it reads them.
+        pub fn fingerprint<T: Fingerprinter>(_: &T) {}
+
+        /// Selectors often come from the configuration: one that can not be parsed is a mistake in it.
+        pub fn scrub<T: Scrubber>(plugin: &T) {
+            for selector in plugin.selectors() {
+                let _ = Source.leaves(&selector);
+            }
+        }
     }
 
     /// Calls the instance with the current batch.

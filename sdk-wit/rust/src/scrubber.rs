@@ -12,7 +12,8 @@ pub trait Scrubber: Sized {
     type Config: DeserializeOwned;
     /// Makes an instance. An error refuses the configuration and is shown to the operator.
     fn init(config: Self::Config) -> Result<Self, String>;
-    /// Which values this plugin wants to see. Their grammar stands in the WIT; `**` is every string.
+    /// Which values this plugin wants to see. Their grammar stands in the WIT; `**` is every string. The host is asked for them once after
+    /// `init`, so that a selector that it does not take refuses the configuration.
     fn selectors(&self) -> Vec<String>;
     /// Looks at one value. One that several selectors name comes once for each.
     fn scrub(&mut self, leaf: &Leaf<'_>, edits: &mut Edits);
