@@ -55,6 +55,15 @@ const TRACE_ALIASES: &[(&str, &str)] = &[
 impl Field {
     /// The field that a name within an event names; `within` is true for a name relative to an item of `any` or `all`.
     pub(crate) fn named(name: &str, within: bool) -> Result<Field, String> {
+        let field = Field::parse(name, within)?;
+        // What the host can not parse would end every batch, and let its events through.
+        match field.paths.iter().find_map(|path| check_path(path).err()) {
+            None => Ok(field),
+            Some(what) => Err(format!("name {name:?}: {what}")),
+        }
+    }
+
+    fn parse(name: &str, within: bool) -> Result<Field, String> {
         if name.is_empty() {
             return Err("the name is empty".into());
         }
@@ -156,6 +165,59 @@ fn in_item(scope: &str, rest: &str) -> Field {
         Some(key) => Field::plain([format!("attributes.{}.value", quoted_if_needed(key)).as_str()]),
         None => Field::plain([rest]),
     }
+}
+
+/// The columns that begin with `$meta.`, as the WIT has them.
+const META: &[&str] =
+    &["project_id", "received_at", "category", "event_id", "environment", "client_ip", "user_agent", "sdk"];
+/// Bytes of a path that the host reads.
+const PATH_BYTES_MAX: usize = 4096;
+
+/// Whether the host takes the path, by the grammar in the WIT.
+fn check_path(path: &str) -> Result<(), String> {
+    if path.len() > PATH_BYTES_MAX {
+        return Err(format!("longer than {PATH_BYTES_MAX} bytes"));
+    }
+    if let Some(column) = path.strip_prefix("$meta.").filter(|column| !META.contains(column)) {
+        return Err(format!("there is no $meta.{column}; there are {}", META.join(", ")));
+    }
+    let mut rest = path;
+    let mut words = 0;
+    loop {
+        words += 1;
+        let end = match rest.strip_prefix('\'') {
+            Some(quoted) => 1 + end_of_quoted(quoted).ok_or("a quote is not closed")?,
+            None => rest.find('.').unwrap_or(rest.len()),
+        };
+        let (word, behind) = rest.split_at(end);
+        if word.is_empty() {
+            return Err("a part between dots is empty".into());
+        }
+        if !word.starts_with('\'') && word.contains('\'') {
+            return Err("a quote stands in the middle of a part".into());
+        }
+        match behind.strip_prefix('.') {
+            Some(next) => rest = next,
+            None if behind.is_empty() && path.starts_with('$') && words > 2 => {
+                return Err("what the host knows has one part behind `$meta` or `$trace`".into());
+            }
+            None if behind.is_empty() => return Ok(()),
+            None => return Err("a dot is missing behind a quote".into()),
+        }
+    }
+}
+
+/// Where a quoted key ends, behind its closing quote.
+fn end_of_quoted(text: &str) -> Option<usize> {
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => drop(chars.next()),
+            '\'' => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn quoted_if_needed(key: &str) -> String {

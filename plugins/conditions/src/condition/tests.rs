@@ -131,6 +131,34 @@ fn errors_name_the_place() {
         (json!({"op": "eq", "name": "release", "value": 1}), "name: name \"release\" is not known"),
         (json!({"op": "eq", "name": "event.", "value": 1}), "name: name \"event.\" is not known"),
         (
+            json!({"op": "eq", "name": "event.a..b", "value": 1}),
+            "name: name \"event.a..b\": a part between dots is empty",
+        ),
+        (
+            json!({"op": "eq", "name": "event.tags.'a'b'", "value": 1}),
+            "name: name \"event.tags.'a'b'\": a dot is missing",
+        ),
+        (
+            json!({"op": "eq", "name": "event.a.'b", "value": 1}),
+            "name: name \"event.a.'b\": a quote is not closed",
+        ),
+        (
+            json!({"op": "eq", "name": "event.a'b", "value": 1}),
+            "name: name \"event.a'b\": a quote stands in the middle",
+        ),
+        (
+            json!({"op": "eq", "name": "$meta.ip", "value": 1}),
+            "name: name \"$meta.ip\": there is no $meta.ip; there are",
+        ),
+        (
+            json!({"op": "eq", "name": "$trace.a.b", "value": 1}),
+            "name: name \"$trace.a.b\": what the host knows has one",
+        ),
+        (
+            json!({"op": "any", "name": "event.exceptions", "inner": {"op": "eq", "name": "a.", "value": 1}}),
+            "inner.name: name \"a.\": a part between dots is empty",
+        ),
+        (
             json!({"op": "not", "inner": {"op": "or", "inner": [{"op": "gt", "name": "event.x", "value": []}]}}),
             "inner.inner[0].value: expected a number or a text, not a list",
         ),
@@ -186,4 +214,25 @@ fn conditions_on_the_trace_alone() {
     let event = json!({"op": "eq", "name": "event.release", "value": "1"});
     assert_eq!(beyond(trace.clone()), None);
     assert_eq!(beyond(json!({"op": "and", "inner": [trace, event]})), Some("event.release".into()));
+}
+
+/// A name that is taken is one that the host takes too: evaluating it would panic otherwise.
+#[test]
+fn names_that_are_taken() {
+    for name in [
+        "event.tags.my tag",
+        "event.tags.it's",
+        "event.tags.'a.b'",
+        "event.'a b'.c",
+        "event.a b",
+        "event.a.0.-1.b",
+        "event.extra.'it\\'s'",
+        "trace.a.b",
+        "$trace.'a.b'",
+        "event.request.headers.X-Y",
+        "span.attributes.a.b",
+        "event.contexts.é",
+    ] {
+        assert!(holds(json!({"op": "eq", "name": name, "value": null})), "{name}");
+    }
 }
