@@ -23,7 +23,11 @@ impl Interfaces {
         if bytes.len() > COMPONENT_BYTES_MAX {
             return Err(BadComponent::TooLarge { bytes: bytes.len(), max: COMPONENT_BYTES_MAX });
         }
-        let not_wasm = |e: wasmparser::BinaryReaderError| BadComponent::NotWasm(e.to_string());
+        let not_wasm = |e: wasmparser::BinaryReaderError| {
+            // Behind its first line it shows the bytes that it met.
+            let what = e.message().lines().next().unwrap_or_default();
+            BadComponent::NotWasm(format!("{what} (at byte {})", e.offset()))
+        };
         let mut found = Interfaces::default();
         // Components nest; only the edge of the outermost one is the plugin's.
         let mut depth = 0usize;

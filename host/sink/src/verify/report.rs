@@ -137,10 +137,12 @@ impl Report {
             let _ = writeln!(out, "{project:>p$}  {category:c$}  {outcome:o$}  {reason:r$}  {quantity:>q$}");
         }
         let Report { chunks, offsets, files, bytes, .. } = self;
-        let _ = writeln!(out, "\n{chunks} chunks, {offsets} offsets, {files} files, {bytes} bytes");
+        let (chunks, offsets) = (counted(*chunks, "chunk"), counted(*offsets, "offset"));
+        let _ = writeln!(out, "\n{chunks}, {offsets}, {}, {bytes} bytes", counted(*files, "file"));
         for Chain { source, epoch, partition, start, end, chunks } in &self.chains {
             let epoch = if *epoch == 0 { String::new() } else { format!(" epoch {epoch}") };
-            let _ = writeln!(out, "{source}{epoch} partition {partition}: {start}..{end} in {chunks} chunks");
+            let chunks = counted(*chunks, "chunk");
+            let _ = writeln!(out, "{source}{epoch} partition {partition}: {start}..{end} in {chunks}");
         }
         self.render_breaches(&mut out);
         out
@@ -151,7 +153,8 @@ impl Report {
             out.push_str("sound: every offset has exactly one outcome\n");
             return;
         }
-        let _ = writeln!(out, "{} breaches", self.breaches_count);
+        let breaches = if self.breaches_count == 1 { "breach" } else { "breaches" };
+        let _ = writeln!(out, "{} {breaches}", self.breaches_count);
         for Breach { kind, file, partition, offset, what } in &self.breaches {
             let place = partition.zip(*offset).map(|(p, o)| format!(" partition {p} offset {o}"));
             let _ = writeln!(out, "{kind:?}: {file}{}: {what}", place.unwrap_or_default());
@@ -161,4 +164,8 @@ impl Report {
             let _ = writeln!(out, "and {left_off} more");
         }
     }
+}
+
+fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
