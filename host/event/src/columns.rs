@@ -4,6 +4,7 @@
 //! Parsed paths and selectors, and the table of paths, live as long as the worker; the columns live as long as the batch.
 
 mod leaves;
+mod members;
 mod paths;
 
 use hashbrown::HashMap;
@@ -15,6 +16,7 @@ pub use leaves::LeafList;
 use crate::path::{MetaField, Segment, Source, follow};
 use crate::{Doc, Event, Kind, NodeRef, Path, PathError, SelectorError};
 use leaves::Leaves;
+use members::Members;
 
 /// Texts of rows, in the shape of an Arrow string array.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +93,14 @@ struct Starred {
     nodes: Vec<(u32, u32)>,
 }
 
+/// The members of what a star stands for. The first column that wants one looks for it; the second one indexes them all.
+#[derive(Debug, Clone)]
+enum Asked {
+    Once,
+    /// `None` where there is nothing to index.
+    Again(Option<Arc<Members>>),
+}
+
 /// A batch, and what has been extracted from it.
 #[derive(Debug, Default)]
 pub struct Columns {
@@ -102,6 +112,7 @@ pub struct Columns {
     texts: HashMap<String, Texts>,
     reals: HashMap<String, Reals>,
     starred: HashMap<String, Arc<Starred>>,
+    members: HashMap<String, Asked>,
     parsed: HashMap<String, Arc<Path>>,
     leaves: Leaves,
 }
@@ -129,6 +140,7 @@ impl Columns {
         self.texts.clear();
         self.reals.clear();
         self.starred.clear();
+        self.members.clear();
         self.leaves.forget();
     }
 
@@ -163,6 +175,7 @@ impl Columns {
         }
         self.reals.clear();
         self.starred.clear();
+        self.members.clear();
         self.leaves.forget();
     }
 
@@ -309,17 +322,48 @@ impl Columns {
             return;
         };
         let behind = path.split_at_last_star().map(|(_, rest)| rest).unwrap_or_default();
-        for (row, node) in &starred.nodes {
-            let doc = &self.events[self.rows[*row as usize] as usize].doc;
-            visit(doc.node(*node).and_then(|n| follow(n, behind)));
+        let members = match behind {
+            [Segment::Key(_), ..] => self.members_of(text, &starred),
+            _ => None,
+        };
+        let doc_of = |row: u32| &self.events[self.rows[row as usize] as usize].doc;
+        if let (Some(members), [Segment::Key(key), deeper @ ..]) = (members, behind) {
+            let member = members.get(key);
+            for (at, (row, _)) in starred.nodes.iter().enumerate() {
+                let node = member(at).and_then(|id| doc_of(*row).node(id));
+                visit(node.and_then(|n| follow(n, deeper)));
+            }
+            return;
         }
+        for (row, node) in &starred.nodes {
+            visit(doc_of(*row).node(*node).and_then(|n| follow(n, behind)));
+        }
+    }
+
+    fn members_of(&mut self, text: &str, starred: &Starred) -> Option<Arc<Members>> {
+        let prefix = upto_last_star(text);
+        match self.members.get(prefix) {
+            Some(Asked::Again(members)) => return members.clone(),
+            None => {
+                self.members.insert(prefix.to_owned(), Asked::Once);
+                return None;
+            }
+            Some(Asked::Once) => {}
+        }
+        let object = |(row, node): &(u32, u32)| {
+            let doc = &self.event(*row as usize).doc;
+            doc.node(*node).unwrap_or(doc.root())
+        };
+        let members = Members::of(starred.nodes.iter().map(object)).map(Arc::new);
+        self.members.insert(prefix.to_owned(), Asked::Again(members.clone()));
+        members
     }
 
     /// The rows that the last star of a path stands for; `None` for a path without one. Paths that share it share them.
     fn star_rows(&mut self, text: &str, path: &Path) -> Option<Arc<Starred>> {
         let (prefix, _) = path.split_at_last_star()?;
-        let end = text.rfind('*').map_or(text.len(), |at| at + 1);
-        if let Some(known) = self.starred.get(&text[..end]) {
+        let stars = upto_last_star(text);
+        if let Some(known) = self.starred.get(stars) {
             return Some(Arc::clone(known));
         }
         let mut found = Starred::default();
@@ -327,7 +371,7 @@ impl Columns {
             expand(self.event(row).doc.root(), prefix, row as u32, &mut found);
         }
         let found = Arc::new(found);
-        self.starred.insert(text[..end].to_owned(), Arc::clone(&found));
+        self.starred.insert(stars.to_owned(), Arc::clone(&found));
         Some(found)
     }
 
@@ -337,6 +381,11 @@ impl Columns {
             self.traces = self.events.iter().map(parse).collect();
         }
     }
+}
+
+/// Paths that are equal up to there have the same rows.
+fn upto_last_star(text: &str) -> &str {
+    &text[..text.rfind('*').map_or(text.len(), |at| at + 1)]
 }
 
 /// Adds the rows of `prefix`, which ends in a star, below `from`.

@@ -137,3 +137,46 @@ proptest! {
         }
     }
 }
+
+/// The first column of a star looks for its key, later ones have an index: both must say the same.
+fn check_members(json: &str, keys: &[&str]) {
+    for key in keys {
+        let path = format!("list.*.{key}");
+        let looked_for = texts(&mut columns(&[json, TWO[0], json]), &path);
+        let mut c = columns(&[json, TWO[0], json]);
+        texts(&mut c, "list.*.something");
+        assert_eq!(texts(&mut c, &path), looked_for, "{path} of {json}");
+        assert_eq!(texts(&mut c, "list.*.none"), vec![None; looked_for.len()], "{json}");
+    }
+}
+
+#[test]
+fn members_of_objects_of_one_shape_and_of_none() {
+    let keys = ["a", "b", "c.d", "values.0", "k70"];
+    let many: Vec<_> = (0..80).map(|i| format!(r#""k{i}":{i}"#)).collect();
+    for json in [
+        r#"{"list":[{"a":1,"b":"x"},{"b":"y","a":2},{"a":3,"z":0,"b":null},{}]}"#,
+        r#"{"list":[{"a":1,"a":2},{"a":1,"a":null},{"\u0061":4}]}"#,
+        r#"{"list":[{"c":{"d":1}},{"c":{"d":null}},{"c":3},{"c":null}]}"#,
+        r#"{"list":[{"a":1},[["a",2]],["values"],null,7]}"#,
+        r#"{"list":{"one":{"a":1},"two":{"a":2,"b":3}}}"#,
+        r#"{"list":[]}"#,
+        &format!(r#"{{"list":[{{{}}},{{"a":1}}]}}"#, many.join(",")),
+    ] {
+        check_members(json, &keys);
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_index_of_members_says_what_a_search_says(
+        objects in prop::collection::vec(prop::collection::vec(("[abc]", "[0-9]|null|\"t\""), 0..6), 0..6),
+    ) {
+        let object = |members: &Vec<(String, String)>| {
+            let members: Vec<_> = members.iter().map(|(k, v)| format!(r#""{k}":{v}"#)).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let list: Vec<_> = objects.iter().map(object).collect();
+        check_members(&format!(r#"{{"list":[{}]}}"#, list.join(",")), &["a", "b", "c"]);
+    }
+}
