@@ -40,6 +40,7 @@ pub struct ProjectConfig {
 
 /// A rule of one's own, in Sentry's form.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RuleConfig {
     #[serde(rename = "type")]
     pub kind: String,
@@ -60,29 +61,35 @@ pub struct RuleConfig {
     /// `alias`: the name of a rule.
     #[serde(default)]
     pub rule: Option<String>,
+    /// `multiple` and `alias`: whether `_meta` names this rule instead of those that it leads to.
+    #[serde(default, rename = "hideInner")]
+    pub hide_inner: Option<bool>,
 }
 
+/// A method and what it needs. A plain table, since an enumeration with contents is a hundred times the code to read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-#[serde(tag = "method", rename_all = "snake_case", deny_unknown_fields)]
-pub enum RedactionConfig {
-    #[serde(alias = "default")]
-    Remove,
-    Replace {
-        #[serde(default = "filtered")]
-        text: String,
-    },
-    Mask {
-        #[serde(default, rename = "maskChar")]
-        mask_char: Option<char>,
-    },
-    Hash {
-        #[serde(default)]
-        key: Option<String>,
-    },
+#[serde(deny_unknown_fields)]
+pub struct RedactionConfig {
+    pub method: Method,
+    /// `replace`.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// `mask`.
+    #[serde(default, rename = "maskChar")]
+    pub mask_char: Option<char>,
+    /// `hash`.
+    #[serde(default)]
+    pub key: Option<String>,
 }
 
-fn filtered() -> String {
-    "[Filtered]".to_owned()
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    Default,
+    Remove,
+    Replace,
+    Mask,
+    Hash,
 }
 
 impl Config {

@@ -1,20 +1,24 @@
 //! The first-party scrubber: Sentry's rules, selectors and remarks, in one pass over the text. See README.md.
 
 mod config;
+mod keys;
 mod plan;
 mod rules;
 pub mod scan;
 
 pub use config::Config;
 
-use plan::{Plan, RuleSet};
-use rules::{Redaction, What};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use plan::{Plan, RuleSet, Whole};
+use rules::{Redaction, Rule, What};
+use scan::Kind;
 use tamis_plugin::{Edits, Leaf, LeafKind, Leaves, Scrubber, export};
 
 pub struct PiiScrubber {
     plan: Plan,
-    /// What was decided about paths, by rule set and path key: 0 nothing yet, 1 no rule, `n` the rule `n - 2`.
-    decided: Vec<Vec<u16>>,
+    decided: Decided,
     /// The table of each event of the batch, for the batch of which this many selectors were seen.
     tables: Vec<usize>,
     found: Vec<Found>,
@@ -33,7 +37,7 @@ impl Scrubber for PiiScrubber {
 
     fn init(config: Config) -> Result<Self, String> {
         let plan = Plan::new(&config)?;
-        Ok(PiiScrubber { plan, decided: Vec::new(), tables: Vec::new(), found: Vec::new() })
+        Ok(PiiScrubber { plan, decided: Decided::default(), tables: Vec::new(), found: Vec::new() })
     }
 
     fn selectors(&self) -> Vec<String> {
@@ -54,51 +58,72 @@ impl Scrubber for PiiScrubber {
             let Some((set_id, set)) = self.plan.set(table, leaves.selector()) else { continue };
             // Most leaves have nothing to do with any rule. They must get by without a look at more than these few words.
             let path = paths[i] as usize;
-            let decided = decide(&mut self.decided, set_id, keys[path], || {
-                set.whole_value_rule(leaves.path_text(path))
-            });
-            if decided == NO_RULE {
-                self.found.clear();
-                search(set, &data[offsets[i] as usize..offsets[i + 1] as usize], &mut self.found);
-                if self.found.is_empty() {
-                    continue;
+            match self.decided.get(set_id, keys[path], || set.whole(leaves.path_text(path))) {
+                Whole::Exempt => continue,
+                Whole::No => {
+                    self.found.clear();
+                    search(set, &data[offsets[i] as usize..offsets[i + 1] as usize], &mut self.found);
+                    if self.found.is_empty() {
+                        continue;
+                    }
                 }
+                Whole::Rule(_) => {}
             }
             self.leaf(&leaves.get(i), table, edits);
         }
     }
 }
 
-const NO_RULE: u16 = 1;
-/// Path keys are numbered from 0 up; beyond this they are decided anew each time.
-const DECIDED_PATHS_MAX: usize = 1 << 18;
+/// What was decided about paths, by rule set and path key.
+#[derive(Debug, Default)]
+struct Decided {
+    /// The key of the first path: keys are numbered upwards for ever.
+    first: u32,
+    sets: Vec<Vec<Option<Whole>>>,
+}
 
-fn decide(all: &mut Vec<Vec<u16>>, set: usize, key: u32, rule: impl FnOnce() -> Option<u16>) -> u16 {
-    let of_rule = |rule: Option<u16>| rule.map_or(NO_RULE, |rule| rule + 2);
-    let key = key as usize;
-    if key >= DECIDED_PATHS_MAX {
-        return of_rule(rule());
+/// Paths that are remembered. Keys are the users' to choose, so that there may be any number of them.
+const DECIDED_PATHS_MAX: usize = 1 << 17;
+
+impl Decided {
+    #[inline]
+    fn get(&mut self, set: usize, key: u32, decide: impl FnOnce() -> Whole) -> Whole {
+        let at = key.wrapping_sub(self.first) as usize;
+        match self.sets.get(set).and_then(|paths| paths.get(at)) {
+            Some(Some(whole)) => *whole,
+            _ => self.put(set, key, decide()),
+        }
     }
-    if all.len() <= set {
-        all.resize(set + 1, Vec::new());
+
+    #[cold]
+    fn put(&mut self, set: usize, key: u32, whole: Whole) -> Whole {
+        if key.wrapping_sub(self.first) as usize >= DECIDED_PATHS_MAX {
+            self.first = key;
+            self.sets.clear();
+        }
+        if self.sets.len() <= set {
+            self.sets.resize(set + 1, Vec::new());
+        }
+        let (at, paths) = (key.wrapping_sub(self.first) as usize, &mut self.sets[set]);
+        if paths.len() <= at {
+            paths.resize(at + 64, None);
+        }
+        paths[at] = Some(whole);
+        whole
     }
-    let decided = &mut all[set];
-    if decided.len() <= key {
-        decided.resize(key + 64, 0);
-    }
-    if decided[key] == 0 {
-        decided[key] = of_rule(rule());
-    }
-    decided[key]
 }
 
 /// Finds what the rules look for in a text.
 fn search(set: &RuleSet, text: &[u8], found: &mut Vec<Found>) {
     if !set.scanner.is_idle() {
-        set.scanner.scan(text, |m| {
-            if let Some(rule) = set.by_kind[m.kind as usize] {
-                found.push(Found { rule, start: m.start, end: m.end });
-            }
+        let of_key = Cell::new(None);
+        let is_secret = |key: &[u8]| {
+            of_key.set(set.key_rule(|test| test.matches_key(key)));
+            of_key.get().is_some()
+        };
+        set.scanner.scan(text, is_secret, |m| {
+            let rule = if m.kind == Kind::Pair { of_key.get() } else { set.by_kind[m.kind as usize] };
+            found.extend(rule.map(|rule| Found { rule, start: m.start, end: m.end }));
         });
     }
     if set.patterns.is_empty() {
@@ -139,18 +164,20 @@ impl PiiScrubber {
     /// Edits one value.
     fn leaf(&mut self, leaf: &Leaf<'_>, table: usize, edits: &mut Edits) {
         let Some((_, set)) = self.plan.set(table, leaf.selector) else { return };
-        if let Some(rule) = set.whole_value_rule(leaf.path) {
-            let rule = &set.rules[usize::from(rule)];
-            // Hashing or masking what has no text would give the hash of nothing.
-            let has_text = !matches!(leaf.kind, LeafKind::Object | LeafKind::Array);
-            match has_text || matches!(rule.redaction, Redaction::Replace(_)) {
-                true => redact(&rule.redaction, leaf, None, &rule.name, edits),
-                false => redact(&Redaction::Remove, leaf, None, &rule.name, edits),
+        // How many tokens were counted is no token.
+        let is_count = leaf.kind == LeafKind::Number && keys::counts_tokens(leaf.path);
+        match set.whole(leaf.path) {
+            Whole::Exempt => return,
+            Whole::Rule(rule) if !is_count || set.anything == Some(rule) => {
+                return take_whole(&set.rules[usize::from(rule)], leaf, edits);
             }
-            return;
+            _ => {}
         }
         self.found.clear();
         search(set, leaf.text.as_bytes(), &mut self.found);
+        if self.found.len() > MATCHES_MAX {
+            return take_whole(&set.rules[usize::from(self.found[0].rule)], leaf, edits);
+        }
         for found in without_overlaps(&mut self.found) {
             let rule = &set.rules[usize::from(found.rule)];
             // A number has no parts: it goes as a whole.
@@ -163,18 +190,35 @@ impl PiiScrubber {
     }
 }
 
+/// Parts of one text that are edited. A text with more of them is a dump of secrets, and goes as a whole: each part costs a
+/// remark in `_meta`.
+const MATCHES_MAX: usize = 1024;
+
+fn take_whole(rule: &Rule, leaf: &Leaf<'_>, edits: &mut Edits) {
+    // Hashing or masking what has no text would give the hash of nothing.
+    let has_text = !matches!(leaf.kind, LeafKind::Object | LeafKind::Array);
+    match has_text || matches!(rule.redaction, Redaction::Replace(_)) {
+        true => redact(&rule.redaction, leaf, None, &rule.name, edits),
+        false => redact(&Redaction::Remove, leaf, None, &rule.name, edits),
+    }
+}
+
 /// Rules apply in order, and a later one does not see what an earlier one took: so of two that overlap, the earlier rule's stays.
 fn without_overlaps(found: &mut Vec<Found>) -> &[Found] {
     if found.len() > 1 {
         found.sort_by_key(|f| (f.rule, f.start));
-        let mut kept: Vec<Found> = Vec::with_capacity(found.len());
+        let mut kept: BTreeMap<usize, Found> = BTreeMap::new();
         for f in found.iter() {
-            if kept.iter().all(|k| f.end <= k.start || k.end <= f.start) {
-                kept.push(*f);
+            let before = kept.range(..=f.start).next_back();
+            let behind = kept.range(f.start..).next();
+            let is_free =
+                before.is_none_or(|(_, k)| k.end <= f.start) && behind.is_none_or(|(_, k)| f.end <= k.start);
+            if is_free && f.start < f.end {
+                kept.insert(f.start, *f);
             }
         }
-        kept.sort_by_key(|f| f.start);
-        *found = kept;
+        found.clear();
+        found.extend(kept.into_values());
     }
     found
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::config::Config;
-use crate::rules::{Book, KeyTest, Rule, What};
+use crate::keys::{Exemption, KeyTest, segments};
+use crate::rules::{Book, FILTERED, Redaction, Rule, What};
 use crate::scan::{Kind, Scanner};
 
 /// The rules of one selector, in the order in which they apply.
@@ -16,6 +17,19 @@ pub struct RuleSet {
     pub patterns: Vec<u16>,
     pub keys: Vec<u16>,
     pub anything: Option<u16>,
+    /// Fields that none of the rules is for.
+    exempt: Vec<Exemption>,
+}
+
+/// What is known of a value by its path alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whole {
+    /// No rule is for it.
+    Exempt,
+    /// Its text has to be looked at.
+    No,
+    /// This rule takes all of it.
+    Rule(u16),
 }
 
 /// All selectors, and for each project the rules of each.
@@ -23,20 +37,48 @@ pub struct RuleSet {
 pub struct Plan {
     pub selectors: Vec<String>,
     sets: Vec<RuleSet>,
+    known_sets: HashMap<String, usize>,
     /// For all projects, then for each that differs: by selector, an index into `sets`.
     tables: Vec<Vec<Option<usize>>>,
     projects: HashMap<u64, usize>,
 }
 
-/// What the defaults look at: everything but what is no text of anybody's, and places that other rules are for.
+/// What the defaults look at: everything but what is no text of anybody's, source code, and places that other rules are for.
 const EVERYWHERE: &str = "($string || $number || $boolean) && !(debug_meta.** || $frame.filename || $frame.abs_path || $frame.module \
-    || $frame.package || $logentry.formatted || $error.value || $http.headers.user-agent || sdk.** || modules.** || event_id || timestamp \
-    || start_timestamp || platform || level || contexts.trace.** || spans.*.span_id || spans.*.parent_span_id || spans.*.trace_id \
-    || trace_id || span_id || parent_span_id || $http.cookies.** || $http.headers.cookie || $http.headers.set-cookie || user.ip_address || $http.env.remote_addr";
-/// Texts that people write into: messages and logs.
-const MESSAGES: &str = "$logentry.formatted || body || attributes.'sentry.message'.**";
+    || $frame.package || $frame.function || $frame.raw_function || $frame.lineno || $frame.colno || $frame.context_line \
+    || $frame.pre_context.** || $frame.post_context.** || $logentry.formatted || $error.value || $http.headers.user-agent || sdk.** \
+    || modules.** || event_id || timestamp || start_timestamp || platform || level || trace_id || span_id || parent_span_id \
+    || contexts.trace.trace_id || contexts.trace.span_id || contexts.trace.parent_span_id || spans.*.span_id || spans.*.trace_id \
+    || spans.*.parent_span_id || spans.*.timestamp || spans.*.start_timestamp || $http.cookies.** || $http.headers.cookie \
+    || $http.headers.set-cookie || user.ip_address || $http.env.remote_addr || spans.*.sentry_tags.'user.ip' \
+    || attributes.'client.address'.value || attributes.'user.ip_address'.value)";
+/// Texts that people write into: messages and logs. More of them are in `texts`.
+const MESSAGES: &str =
+    "$logentry.formatted || logentry.message || message || body || attributes.'sentry.message'.**";
+/// What is said to language models and tools, and what they say.
+const CONVERSATIONS: [&str; 16] = [
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.prompt",
+    "gen_ai.request.available_tools",
+    "gen_ai.request.messages",
+    "gen_ai.response.object",
+    "gen_ai.response.text",
+    "gen_ai.response.tool_calls",
+    "gen_ai.tool.call.arguments",
+    "gen_ai.tool.call.result",
+    "gen_ai.tool.definitions",
+    "gen_ai.tool.input",
+    "gen_ai.tool.name",
+    "gen_ai.tool.output",
+    "mcp.prompt.result",
+    "mcp.tool.result.content",
+];
 const COOKIES: &str = "($string || $number || $boolean) && ($http.cookies.** || $http.headers.cookie || $http.headers.set-cookie)";
-const CLIENT_ADDRESSES: &str = "user.ip_address || $http.env.remote_addr || attributes.'client.address'.value || attributes.'user.ip_address'.value";
+const CLIENT_ADDRESSES: &str = "user.ip_address || $http.env.remote_addr || sdk.client_ip || spans.*.sentry_tags.'user.ip' \
+    || attributes.'client.address'.value || attributes.'user.ip_address'.value";
+/// The rule that further words for secrets make.
+const FIELDS: &str = "strip-fields";
 
 impl Plan {
     pub fn new(config: &Config) -> Result<Plan, String> {
@@ -64,6 +106,11 @@ impl Plan {
         self.tables.len()
     }
 
+    #[cfg(test)]
+    pub fn sets_len(&self) -> usize {
+        self.sets.len()
+    }
+
     /// The rules of a selector in a table, with a number of their own.
     pub fn set(&self, table: usize, selector: usize) -> Option<(usize, &RuleSet)> {
         let set = self.tables[table].get(selector).copied().flatten()?;
@@ -73,62 +120,101 @@ impl Plan {
     fn add_table(&mut self, config: &Config) -> Result<(), String> {
         let mut table = vec![None; self.selectors.len()];
         let book = Book { rules: &config.rules };
-        for (selector, names) in applications(config) {
-            let rules: Vec<_> = names.iter().map(|name| book.resolve(name)).collect::<Result<_, _>>()?;
-            let rules = with_fields(rules.concat(), &config.sensitive_fields);
-            let known = self.selectors.iter().position(|s| *s == selector);
+        for application in applications(config) {
+            let rules: Vec<_> =
+                application.names.iter().map(|name| book.resolve(name)).collect::<Result<_, _>>()?;
+            let mut rules = rules.concat();
+            rules.extend(application.fields);
+            let known = self.selectors.iter().position(|s| *s == application.selector);
             let at = known.unwrap_or_else(|| {
-                self.selectors.push(selector);
+                self.selectors.push(application.selector);
                 table.push(None);
                 self.selectors.len() - 1
             });
-            self.sets.push(RuleSet::new(rules));
-            table[at] = Some(self.sets.len() - 1);
+            table[at] = Some(self.add_set(rules, application.exempt));
         }
         self.tables.push(table);
         Ok(())
     }
+
+    /// Projects that ask for the same share it: a set is some kilobytes, and what is decided by path is kept for each.
+    fn add_set(&mut self, rules: Vec<Rule>, exempt: Vec<Exemption>) -> usize {
+        let known = self.known_sets.entry(format!("{rules:?}{exempt:?}")).or_insert(self.sets.len());
+        if *known == self.sets.len() {
+            self.sets.push(RuleSet::new(rules, exempt));
+        }
+        *known
+    }
 }
 
-/// Selectors with names of rules: the defaults, if they are on, and the configuration's own.
-fn applications(config: &Config) -> Vec<(String, Vec<String>)> {
-    let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+/// Rules for what a selector names.
+struct Application {
+    selector: String,
+    names: Vec<String>,
+    /// The rule of further words for secrets.
+    fields: Option<Rule>,
+    exempt: Vec<Exemption>,
+}
+
+/// The defaults, if they are on, and the configuration's own.
+fn applications(config: &Config) -> Vec<Application> {
+    let application = |selector: &str, names: &[&str]| Application {
+        selector: selector.to_owned(),
+        names: names.iter().map(|n| (*n).to_owned()).collect(),
+        fields: None,
+        exempt: Vec::new(),
+    };
+    let defaults = config.defaults.unwrap_or(true);
+    let addresses = defaults && config.scrub_ip_addresses.unwrap_or(true);
+    let fields = fields_rule(&config.sensitive_fields);
     let mut all = Vec::new();
-    if config.defaults.unwrap_or(true) {
-        let excluded: String =
-            config.exclude_fields.iter().map(|field| format!(" || **.{}", quoted(field))).collect();
-        let addresses = config.scrub_ip_addresses.unwrap_or(true);
-        let everywhere: &[&str] =
-            if addresses { &["@common:filter", "@ip:replace"] } else { &["@common:filter"] };
-        all.push((format!("{EVERYWHERE}{excluded})"), names(everywhere)));
-        all.push((COOKIES.to_owned(), names(&["@anything:filter"])));
+    let everywhere: &[&str] = match (defaults, addresses) {
+        (true, true) => &["@common:filter", "@ip:replace"],
+        (true, false) => &["@common:filter"],
+        (false, _) => &[],
+    };
+    if !everywhere.is_empty() || fields.is_some() {
+        let exempt = config.exclude_fields.iter().filter_map(|field| Exemption::parse(field)).collect();
+        all.push(Application { fields, exempt, ..application(EVERYWHERE, everywhere) });
+    }
+    if defaults {
+        all.push(application(COOKIES, &["@anything:filter"]));
         let messages =
             ["@email:replace", "@creditcard:replace", "@iban:replace", "@usssn:replace", "@bearer:replace"];
-        all.push((MESSAGES.to_owned(), names(&messages)));
-        if addresses {
-            all.push((CLIENT_ADDRESSES.to_owned(), names(&["@anything:remove"])));
-        }
+        all.push(application(&texts(), &messages));
     }
-    all.extend(config.applications.iter().map(|(selector, rules)| (selector.clone(), rules.clone())));
+    if addresses {
+        all.push(application(CLIENT_ADDRESSES, &["@anything:remove"]));
+    }
+    all.extend(
+        config
+            .applications
+            .iter()
+            .map(|(selector, names)| Application { names: names.clone(), ..application(selector, &[]) }),
+    );
     all
 }
 
-fn quoted(field: &str) -> String {
-    format!("'{}'", field.replace('\\', "\\\\").replace('\'', "\\'"))
+/// The selector of texts that are too dear to be replaced as a whole.
+fn texts() -> String {
+    let places = |name: &str| {
+        format!(" || spans.*.data.'{name}' || contexts.trace.data.'{name}' || attributes.'{name}'.value")
+    };
+    MESSAGES.to_owned() + &CONVERSATIONS.map(places).concat()
 }
 
-/// Adds fields of one's own to the words that make a key a secret.
-fn with_fields(mut rules: Vec<Rule>, fields: &[String]) -> Vec<Rule> {
-    for rule in &mut rules {
-        if let What::Key(KeyTest::Words(words)) = &mut rule.what {
-            words.extend(fields.iter().map(|field| field.to_ascii_lowercase()));
-        }
-    }
-    rules
+fn fields_rule(fields: &[String]) -> Option<Rule> {
+    let words: Vec<String> =
+        fields.iter().map(|field| field.trim().to_owned()).filter(|field| !field.is_empty()).collect();
+    (!words.is_empty()).then(|| Rule {
+        name: FIELDS.to_owned(),
+        what: What::Key(KeyTest::words(words.into_iter())),
+        redaction: Redaction::Replace(FILTERED.to_owned()),
+    })
 }
 
 impl RuleSet {
-    fn new(rules: Vec<Rule>) -> RuleSet {
+    fn new(rules: Vec<Rule>, exempt: Vec<Exemption>) -> RuleSet {
         let mut by_kind = [None; Kind::ALL.len()];
         let (mut patterns, mut keys, mut anything) = (Vec::new(), Vec::new(), None);
         for (i, rule) in (0u16..).zip(&rules) {
@@ -140,18 +226,36 @@ impl RuleSet {
             }
         }
         let kinds = Kind::ALL.into_iter().filter(|kind| by_kind[*kind as usize].is_some());
-        RuleSet { scanner: Scanner::new(kinds), rules, by_kind, patterns, keys, anything }
+        let pairs = (!keys.is_empty()).then_some(Kind::Pair);
+        RuleSet {
+            scanner: Scanner::new(kinds.chain(pairs)),
+            rules,
+            by_kind,
+            patterns,
+            keys,
+            anything,
+            exempt,
+        }
     }
 
-    /// The rule that takes the whole value of whatever stands at this path.
-    pub fn whole_value_rule(&self, path: &str) -> Option<u16> {
-        let by_key = self.keys.iter().copied().find(|i| match &self.rules[usize::from(*i)].what {
-            What::Key(test) => test.matches(path),
-            _ => false,
-        });
-        match (by_key, self.anything) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (found, other) => found.or(other),
+    /// What to do about whatever stands at this path.
+    pub fn whole(&self, path: &str) -> Whole {
+        if !self.exempt.is_empty() {
+            let path = segments(path);
+            if self.exempt.iter().any(|exemption| exemption.covers(&path)) {
+                return Whole::Exempt;
+            }
         }
+        let by_key = self.key_rule(|test| test.matches_path(path));
+        let rule = by_key.into_iter().chain(self.anything).min();
+        rule.map_or(Whole::No, Whole::Rule)
+    }
+
+    /// The first rule that is for a key.
+    pub fn key_rule(&self, matches: impl Fn(&KeyTest) -> bool) -> Option<u16> {
+        self.keys.iter().copied().find(|i| match &self.rules[usize::from(*i)].what {
+            What::Key(test) => matches(test),
+            _ => false,
+        })
     }
 }

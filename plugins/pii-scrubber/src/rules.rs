@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use crate::config::{RedactionConfig, RuleConfig};
+use crate::config::{Method, RedactionConfig, RuleConfig};
+use crate::keys::KeyTest;
 use crate::scan::Kind;
 
 /// A rule with everything resolved.
@@ -28,13 +29,6 @@ pub enum What {
     Anything,
 }
 
-#[derive(Debug, Clone)]
-pub enum KeyTest {
-    /// The key contains one of these, in lower case.
-    Words(Vec<String>),
-    Regex(Regex),
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redaction {
     Remove,
@@ -43,31 +37,8 @@ pub enum Redaction {
     Hash(String),
 }
 
-/// Keys whose values are secrets, wherever the word stands in the key.
-const SECRET_WORDS: [&str; 22] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "api_key",
-    "apikey",
-    "api-key",
-    "authorization",
-    "auth_token",
-    "auth-token",
-    "access_token",
-    "accesstoken",
-    "refresh_token",
-    "id_token",
-    "credentials",
-    "private_key",
-    "privatekey",
-    "mysql_pwd",
-    "stripetoken",
-    "card[number]",
-    "x-csrf",
-    "sessionid",
-];
+/// What stands where something was filtered.
+pub const FILTERED: &str = "[Filtered]";
 
 /// Builtin types, what their text becomes, and what they look for.
 const TYPES: [(&str, &str, Builtin); 15] = [
@@ -84,8 +55,8 @@ const TYPES: [(&str, &str, Builtin); 15] = [
     ("usssn", "[us-ssn]", Builtin::Text(Kind::UsSsn)),
     ("bearer", "[token]", Builtin::Text(Kind::Bearer)),
     ("password", "[password]", Builtin::Secrets),
-    ("redact_pair", "[Filtered]", Builtin::Secrets),
-    ("anything", "[Filtered]", Builtin::Anything),
+    ("redact_pair", FILTERED, Builtin::Secrets),
+    ("anything", FILTERED, Builtin::Anything),
 ];
 
 #[derive(Clone, Copy)]
@@ -95,8 +66,24 @@ enum Builtin {
     Anything,
 }
 
-/// What `@common` stands for: what nobody wants to keep, whatever the application is.
-const COMMON: [&str; 7] = ["creditcard", "iban", "usssn", "pemkey", "urlauth", "bearer", "password"];
+/// What `@common` stands for.
+const COMMON: [&str; 10] = [
+    "@iban",
+    "@ip",
+    "@email",
+    "@creditcard",
+    "@pemkey",
+    "@urlauth",
+    "@userpath",
+    "@bearer",
+    "@password",
+    "@usssn",
+];
+/// What `@common:filter` and its like stand for: what nobody wants to keep, whatever the application is.
+const COMMON_SECRETS: [&str; 7] = ["creditcard", "iban", "usssn", "pemkey", "urlauth", "bearer", "password"];
+/// What `@type` alone does, where it does not replace by the placeholder.
+const METHODS_BY_TYPE: [(&str, &str); 4] =
+    [("mac", "mask"), ("uuid", "mask"), ("usssn", "mask"), ("password", "remove")];
 const METHODS: [&str; 5] = ["replace", "mask", "hash", "remove", "filter"];
 /// Rules that rules may lead to, so that a circle ends.
 const DEPTH_MAX: usize = 16;
@@ -138,8 +125,16 @@ impl Book<'_> {
         outer: Option<&Redaction>,
         depth: usize,
     ) -> Result<Vec<Rule>, String> {
-        let own = rule.redaction.as_ref().map(Redaction::of);
+        let own = rule.redaction.as_ref().map_or(Ok(None), Redaction::of);
+        let own = own.map_err(|what| format!("rule {name:?}: {what}"))?;
         let redaction = outer.or(own.as_ref());
+        let hide_inner = rule.hide_inner.unwrap_or(false);
+        let named = |mut rules: Vec<Rule>| {
+            if hide_inner {
+                rules.iter_mut().for_each(|inner| name.clone_into(&mut inner.name));
+            }
+            rules
+        };
         let missing = |key: &str| format!("rule {name:?}: a rule of the type {:?} needs {key:?}", rule.kind);
         let one = |what| {
             vec![Rule {
@@ -164,10 +159,11 @@ impl Book<'_> {
             "multiple" => {
                 let names = rule.rules.as_ref().ok_or_else(|| missing("rules"))?;
                 let parts = names.iter().map(|part| self.resolve_at(part, redaction, depth + 1));
-                Ok(parts.collect::<Result<Vec<_>, _>>()?.concat())
+                Ok(named(parts.collect::<Result<Vec<_>, _>>()?.concat()))
             }
             "alias" => {
-                self.resolve_at(rule.rule.as_ref().ok_or_else(|| missing("rule"))?, redaction, depth + 1)
+                let inner = rule.rule.as_ref().ok_or_else(|| missing("rule"))?;
+                Ok(named(self.resolve_at(inner, redaction, depth + 1)?))
             }
             kind => {
                 let found = TYPES.iter().find(|(t, ..)| *t == kind);
@@ -195,15 +191,19 @@ fn builtin(name: &str, outer: Option<&Redaction>) -> Option<Vec<Rule>> {
         return None;
     }
     if kind == "common" {
-        let suffix = method.map(|m| format!(":{m}")).unwrap_or_default();
-        let all = COMMON.iter().map(|part| builtin(&format!("@{part}{suffix}"), outer));
+        let parts: Vec<String> = match method {
+            None => COMMON.map(str::to_owned).to_vec(),
+            Some(method) => COMMON_SECRETS.iter().map(|part| format!("@{part}:{method}")).collect(),
+        };
+        let all = parts.iter().map(|part| builtin(part, outer));
         return Some(all.collect::<Option<Vec<_>>>()?.concat());
     }
     let (_, text, what) = TYPES.iter().find(|(t, ..)| *t == kind)?;
-    let redaction = match (outer, method) {
+    let usual = || METHODS_BY_TYPE.iter().find(|(t, _)| *t == kind).map(|(_, method)| *method);
+    let redaction = match (outer, method.or_else(usual)) {
         (Some(outer), _) => outer.clone(),
         (None, None | Some("replace")) => Redaction::Replace((*text).to_owned()),
-        (None, Some("filter")) => Redaction::Replace("[Filtered]".to_owned()),
+        (None, Some("filter")) => Redaction::Replace(FILTERED.to_owned()),
         (None, Some("mask")) => Redaction::Mask('*'),
         (None, Some("hash")) => Redaction::Hash(String::new()),
         (None, Some(_)) => Redaction::Remove,
@@ -215,33 +215,31 @@ impl Builtin {
     fn what(self) -> What {
         match self {
             Builtin::Text(kind) => What::Text(kind),
-            Builtin::Secrets => What::Key(KeyTest::Words(SECRET_WORDS.map(str::to_owned).to_vec())),
+            Builtin::Secrets => What::Key(KeyTest::common()),
             Builtin::Anything => What::Anything,
         }
     }
 }
 
 impl Redaction {
-    fn of(config: &RedactionConfig) -> Redaction {
-        match config {
-            RedactionConfig::Remove => Redaction::Remove,
-            RedactionConfig::Replace { text } => Redaction::Replace(text.clone()),
-            RedactionConfig::Mask { mask_char } => Redaction::Mask(mask_char.unwrap_or('*')),
-            RedactionConfig::Hash { key } => Redaction::Hash(key.clone().unwrap_or_default()),
+    /// `None` is what the rule's type does by itself.
+    fn of(config: &RedactionConfig) -> Result<Option<Redaction>, String> {
+        let RedactionConfig { method, text, mask_char, key } = config;
+        let foreign = [
+            ("text", text.is_some() && *method != Method::Replace),
+            ("maskChar", mask_char.is_some() && *method != Method::Mask),
+            ("key", key.is_some() && *method != Method::Hash),
+        ];
+        if let Some((name, _)) = foreign.iter().find(|(_, is_foreign)| *is_foreign) {
+            return Err(format!("{name:?} says nothing to this method of redaction"));
         }
-    }
-}
-
-impl KeyTest {
-    /// Whether a value below this path is meant: any of its keys may be the telling one.
-    pub fn matches(&self, path: &str) -> bool {
-        match self {
-            KeyTest::Words(words) => {
-                let path = path.to_ascii_lowercase();
-                words.iter().any(|word| path.contains(word.as_str()))
-            }
-            KeyTest::Regex(regex) => path.split('.').any(|key| regex.is_match(key.trim_matches('\''))),
-        }
+        Ok(match method {
+            Method::Default => None,
+            Method::Remove => Some(Redaction::Remove),
+            Method::Replace => Some(Redaction::Replace(text.clone().unwrap_or_else(|| FILTERED.to_owned()))),
+            Method::Mask => Some(Redaction::Mask(mask_char.unwrap_or('*'))),
+            Method::Hash => Some(Redaction::Hash(key.clone().unwrap_or_default())),
+        })
     }
 }
 

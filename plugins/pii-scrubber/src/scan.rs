@@ -2,9 +2,11 @@
 //!
 //! A table says for each byte whether something can begin, or be recognised, there: `@` for an e-mail address, `:` for a MAC or IPv6
 //! address or credentials in a URL, a digit for numbers of every kind. All other bytes cost one look into the table. What the table
-//! stops at is checked by hand-written code that looks a bounded way around, so that no text takes more than linear time.
+//! stops at is checked by hand-written code that looks a bounded way around, or goes on behind what it found, so that no text
+//! takes more than linear time.
 
 mod numbers;
+mod pairs;
 mod places;
 
 /// What is found by looking at text.
@@ -23,10 +25,12 @@ pub enum Kind {
     UrlAuth,
     UsSsn,
     Bearer,
+    /// The value of a pair whose key names a secret.
+    Pair,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Email,
         Kind::Ip,
         Kind::CreditCard,
@@ -39,6 +43,7 @@ impl Kind {
         Kind::UrlAuth,
         Kind::UsSsn,
         Kind::Bearer,
+        Kind::Pair,
     ];
 
     fn bit(self) -> u16 {
@@ -65,10 +70,12 @@ impl Scanner {
     pub fn new(kinds: impl IntoIterator<Item = Kind>) -> Scanner {
         let kinds = kinds.into_iter().fold(0, |bits, kind| bits | kind.bit());
         let mut scanner = Scanner { kinds, stops: Box::new([false; 256]) };
-        let stops: [(&[Kind], &[u8]); 6] = [
+        let stops: [(&[Kind], &[u8]); 8] = [
             (&[Kind::Email], b"@"),
-            (&[Kind::Ip, Kind::Mac, Kind::UrlAuth], b":"),
-            (&[Kind::Ip, Kind::CreditCard, Kind::Iban, Kind::Imei, Kind::UsSsn], b"0123456789"),
+            (&[Kind::Ip, Kind::Mac, Kind::UrlAuth, Kind::Pair], b":"),
+            (&[Kind::Pair], b"="),
+            (&[Kind::Ip, Kind::CreditCard, Kind::Iban, Kind::Imei, Kind::UsSsn, Kind::Uuid], b"0123456789"),
+            (&[Kind::Uuid], b"abcdefABCDEF"),
             (&[Kind::Uuid, Kind::PemKey, Kind::Mac], b"-"),
             (&[Kind::UserPath], b"/\\"),
             (&[Kind::Bearer], b"Bb"),
@@ -89,8 +96,9 @@ impl Scanner {
         self.kinds & kind.bit() != 0
     }
 
-    /// Gives every match, ordered by where it was recognised. Matches of different kinds may overlap.
-    pub fn scan(&self, text: &[u8], mut found: impl FnMut(Match)) {
+    /// Gives every match, ordered by where it was recognised. Matches of different kinds may overlap. `is_secret` is asked of
+    /// the keys of pairs.
+    pub fn scan(&self, text: &[u8], mut is_secret: impl FnMut(&[u8]) -> bool, mut found: impl FnMut(Match)) {
         let mut at = 0;
         while at < text.len() {
             if let Some(chunk) = text.get(at..at + 8)
@@ -101,49 +109,106 @@ impl Scanner {
             }
             let stop_before = text.len().min(at + 8);
             while at < stop_before {
-                at = if self.stops[usize::from(text[at])] { self.look(text, at, &mut found) } else { at + 1 };
+                at = if self.stops[usize::from(text[at])] {
+                    self.look(text, at, &mut is_secret, &mut found)
+                } else {
+                    at + 1
+                };
             }
         }
     }
 
     /// Looks at what the byte `at` may be part of and says where to go on.
-    fn look(&self, text: &[u8], at: usize, found: &mut impl FnMut(Match)) -> usize {
+    fn look(
+        &self,
+        text: &[u8],
+        at: usize,
+        is_secret: &mut impl FnMut(&[u8]) -> bool,
+        found: &mut impl FnMut(Match),
+    ) -> usize {
         let mut go_on = at + 1;
         let mut give = |kind, range: Option<(usize, usize)>| {
             let Some((start, end)) = range.filter(|_| self.looks_for(kind)) else { return };
             found(Match { kind, start, end });
             go_on = go_on.max(end);
         };
+        if matches!(text[at], b':' | b'=') && self.looks_for(Kind::Pair) {
+            let secret = pairs::key(text, at).filter(|(start, end)| is_secret(&text[*start..*end]));
+            give(Kind::Pair, secret.and_then(|_| pairs::value(text, at)));
+        }
         match text[at] {
             b'@' => give(Kind::Email, places::email(text, at)),
             b':' => {
                 give(Kind::UrlAuth, places::url_auth(text, at));
-                give(Kind::Mac, places::mac(text, at));
+                if self.looks_for(Kind::Mac) {
+                    give(Kind::Mac, places::mac(text, at));
+                }
                 if self.looks_for(Kind::Ip) {
                     give(Kind::Ip, places::ipv6(text, at));
                 }
             }
             b'-' => {
                 give(Kind::PemKey, places::pem_key(text, at));
-                give(Kind::Uuid, places::uuid(text, at));
-                give(Kind::Mac, places::mac(text, at));
+                if self.looks_for(Kind::Uuid) {
+                    give(Kind::Uuid, places::uuid(text, at));
+                }
+                if self.looks_for(Kind::Mac) {
+                    give(Kind::Mac, places::mac(text, at));
+                }
             }
             b'/' | b'\\' => give(Kind::UserPath, places::user_path(text, at)),
-            b'B' | b'b' => give(Kind::Bearer, places::bearer(text, at)),
-            _ => {
-                if self.looks_for(Kind::Iban) {
-                    give(Kind::Iban, numbers::iban(text, at));
+            b'=' => {}
+            b'0'..=b'9' => {
+                let end = numbers::run_end(text, at);
+                self.look_at_number(text, at, end, &mut give);
+                go_on = go_on.max(end);
+            }
+            letter => {
+                if matches!(letter, b'B' | b'b') {
+                    give(Kind::Bearer, places::bearer(text, at));
                 }
-                if numbers::is_run_start(text, at) {
-                    give(Kind::Ip, numbers::ipv4(text, at));
-                    give(Kind::UsSsn, numbers::us_ssn(text, at));
-                    give(Kind::CreditCard, numbers::credit_card(text, at));
-                    give(Kind::Imei, numbers::imei(text, at));
+                if self.looks_for(Kind::Uuid) && begins_word(text, at) {
+                    give(Kind::Uuid, numbers::bare_uuid(text, at));
                 }
-                go_on = go_on.max(numbers::run_end(text, at));
             }
         }
         go_on
+    }
+
+    /// Most numbers are nothing, and their length and what follows them say so.
+    fn look_at_number(
+        &self,
+        text: &[u8],
+        at: usize,
+        end: usize,
+        give: &mut impl FnMut(Kind, Option<(usize, usize)>),
+    ) {
+        let (length, behind) = (end - at, byte(text, end));
+        if self.looks_for(Kind::Iban) && at > 1 && text[at - 1].is_ascii_uppercase() {
+            give(Kind::Iban, numbers::iban(text, at));
+        }
+        if self.looks_for(Kind::Uuid) && begins_word(text, at) {
+            give(Kind::Uuid, numbers::bare_uuid(text, at));
+        }
+        let may_go_on = matches!(behind, b' ' | b'-') && byte(text, end + 1).is_ascii_digit();
+        let is_address = length < 4 && behind == b'.';
+        if (!may_go_on && !is_address && length < numbers::CARD_DIGITS_MIN)
+            || !numbers::is_run_start(text, at)
+        {
+            return;
+        }
+        if is_address && self.looks_for(Kind::Ip) {
+            give(Kind::Ip, numbers::ipv4(text, at));
+        }
+        if length == 3 && behind == b'-' && self.looks_for(Kind::UsSsn) {
+            give(Kind::UsSsn, numbers::us_ssn(text, at));
+        }
+        if self.looks_for(Kind::CreditCard) {
+            give(Kind::CreditCard, numbers::credit_card(text, at));
+        }
+        if self.looks_for(Kind::Imei) {
+            give(Kind::Imei, numbers::imei(text, at));
+        }
     }
 }
 
@@ -160,8 +225,9 @@ fn ends_word(text: &[u8], end: usize) -> bool {
     !is_word(byte(text, end))
 }
 
+/// Letters of other scripts belong to no word here: in some of them nothing stands between a number and the text around it.
 fn is_word(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80
+    b.is_ascii_alphanumeric() || b == b'_'
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! What begins with a digit: addresses, cards, accounts, devices, social security numbers. Those with a check digit are checked.
 
-use super::{begins_word, byte, ends_word, is_word};
+use super::{begins_word, byte, ends_word};
 
 /// Digits of the longest number that is of interest.
 const DIGITS_MAX: usize = 19;
+/// Digits of the shortest card.
+pub(super) const CARD_DIGITS_MIN: usize = 13;
 
+/// Whether a number begins at the digit at `at`: it is no part of a word, nor of a fraction or a version.
 pub(super) fn is_run_start(text: &[u8], at: usize) -> bool {
-    at == 0 || !(is_word(text[at - 1]) || text[at - 1] == b'.')
+    let follows_point = at > 0 && text[at - 1] == b'.' && at > 1 && text[at - 2].is_ascii_digit();
+    begins_word(text, at) && !follows_point
 }
 
 pub(super) fn run_end(text: &[u8], at: usize) -> usize {
@@ -101,6 +105,14 @@ fn luhn(digits: &[u8]) -> bool {
     let term = |(i, d): (usize, &u8)| u32::from(if i % 2 == 1 { doubled(*d) } else { *d });
     let sum: u32 = digits.iter().rev().enumerate().map(term).sum();
     sum.is_multiple_of(10) && digits.iter().any(|d| *d != 0)
+}
+
+/// A UUID without dashes: a word of 32 hexadecimal digits.
+pub(super) fn bare_uuid(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    const DIGITS: usize = 32;
+    let digits = text.get(start..start + DIGITS)?;
+    let right = digits.iter().all(u8::is_ascii_hexdigit) && ends_word(text, start + DIGITS);
+    right.then_some((start, start + DIGITS))
 }
 
 /// Two capital letters, two digits, and 11 to 30 more letters and digits, in groups of four or not; the remainder of

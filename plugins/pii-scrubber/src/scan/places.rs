@@ -11,15 +11,30 @@ const DOMAIN_BYTES_MAX: usize = 255;
 /// Bytes of credentials in a URL.
 const URL_AUTH_BYTES_MAX: usize = 1024;
 const IPV6_BYTES_MAX: usize = 45;
+/// Bytes of the name of somebody's folder.
+const NAME_BYTES_MAX: usize = 256;
 
 /// `at` is the `@`.
 pub(super) fn email(text: &[u8], at: usize) -> Option<(usize, usize)> {
-    let is_local = |b: &u8| b.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(b) || *b >= 0x80;
-    let back = text[..at].iter().rev().take(LOCAL_BYTES_MAX).take_while(|b| is_local(b)).count();
-    let mut start = at - back;
-    // Quotes and slashes in front belong to the text around, not to the address; nor does half a character.
-    while start < at && (b"'/=|`{}*.".contains(&text[start]) || text[start] & 0xc0 == 0x80) {
+    let mut start = at;
+    while start > 0 && at - start < LOCAL_BYTES_MAX {
+        let b = text[start - 1];
+        let is_local = b.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&b);
+        // Letters with accents, Greek and Cyrillic ones are two bytes that begin like this. Those of scripts that put no blanks
+        // between words would take in the sentence in front.
+        let is_letter = b & 0xc0 == 0x80 && start > 1 && matches!(text[start - 2], 0xc3..=0xd4);
+        match (is_local, is_letter) {
+            (true, _) => start -= 1,
+            (_, true) => start -= 2,
+            _ => break,
+        }
+    }
+    // Quotes and slashes in front belong to the text around, not to the address; of a pair, only the value is one.
+    while start < at && b"'/=|`{}*.?&#!".contains(&text[start]) {
         start += 1;
+    }
+    if let Some(equals) = text[start..at].iter().rposition(|b| *b == b'=') {
+        start += equals + 1;
     }
     let is_domain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
     let forth = text[at + 1..].iter().take(DOMAIN_BYTES_MAX).take_while(|b| is_domain(b)).count();
@@ -40,11 +55,13 @@ pub(super) fn url_auth(text: &[u8], at: usize) -> Option<(usize, usize)> {
         return None;
     }
     let start = at + 3;
-    let stops = |b: &u8| {
-        matches!(b, b'@' | b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>') || b.is_ascii_whitespace()
-    };
-    let length = text[start..].iter().take(URL_AUTH_BYTES_MAX).position(stops)?;
-    (length > 0 && text[start + length] == b'@').then_some((start, start + length))
+    let stops =
+        |b: &u8| matches!(b, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>') || b.is_ascii_whitespace();
+    let authority = &text[start..text.len().min(start + URL_AUTH_BYTES_MAX)];
+    let authority = &authority[..authority.iter().position(stops).unwrap_or(authority.len())];
+    // A password may have an `@` of its own: the last one is the separator.
+    let length = authority.iter().rposition(|b| *b == b'@')?;
+    (length > 0).then_some((start, start + length))
 }
 
 /// Six pairs of hexadecimal digits. `at` is the first separator.
@@ -61,16 +78,36 @@ pub(super) fn mac(text: &[u8], at: usize) -> Option<(usize, usize)> {
 
 /// `at` is any colon of it.
 pub(super) fn ipv6(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    // Times and pairs have colons, too, but few, and no two of them side by side.
+    let is_near = |b: u8| b.is_ascii_hexdigit() || b == b':';
+    if !is_near(byte(text, at + 1)) {
+        return None;
+    }
     let is_part = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
     let back = text[..at].iter().rev().take(IPV6_BYTES_MAX).take_while(|b| is_part(b)).count();
     let forth = text[at..].iter().take(IPV6_BYTES_MAX).take_while(|b| is_part(b)).count();
-    let (start, mut end) = (at - back, at + forth);
-    if end - start < 3 || !begins_word(text, start) || !ends_word(text, end) {
+    let (mut start, mut end) = (at - back, at + forth);
+    // A colon in front is that of `address:`, one behind it or a full stop is the sentence's.
+    start += usize::from(text[start] == b':' && byte(text, start + 1) != b':');
+    let is_sentence = |end: usize| match text[end - 1] {
+        b'.' => true,
+        b':' => text[end - 2] != b':',
+        _ => false,
+    };
+    while end > start + 2 && is_sentence(end) {
+        end -= 1;
+    }
+    if end <= at
+        || end < start + 3
+        || end - start > IPV6_BYTES_MAX
+        || !begins_word(text, start)
+        || !ends_word(text, end)
+    {
         return None;
     }
-    // What follows may be the end of a sentence or the separator of a port.
-    while end > start && matches!(text[end - 1], b'.') {
-        end -= 1;
+    let colons = text[start..end].iter().filter(|b| **b == b':').count();
+    if colons < 6 && !text[start..end].windows(2).any(|pair| pair == b"::") {
+        return None;
     }
     // `a::b` is an address by the letter and a path of some language by any measure.
     let has_digit = text[start..end].iter().any(u8::is_ascii_digit);
@@ -103,9 +140,13 @@ pub(super) fn pem_key(text: &[u8], at: usize) -> Option<(usize, usize)> {
     if !is_key || text.get(start - 5..start) != Some(b"-----") {
         return None;
     }
-    // A key that was cut off is a key all the same.
+    // A key that was cut off is a key all the same. The line breaks around it are not its own.
     let length = text[start..].windows(5).position(|w| w == b"-----").unwrap_or(text.len() - start);
-    Some((start, start + length))
+    let is_blank = |b: &&u8| b.is_ascii_whitespace();
+    let key = &text[start..start + length];
+    let (front, back) =
+        (key.iter().take_while(is_blank).count(), key.iter().rev().take_while(is_blank).count());
+    (front < length).then(|| (start + front, start + length - back))
 }
 
 /// The name in `/home/name`, `/Users/name`, `C:\Users\name` and their like. `at` is the slash in front of the folder.
@@ -118,9 +159,18 @@ pub(super) fn user_path(text: &[u8], at: usize) -> Option<(usize, usize)> {
         name.is_some_and(|name| name.eq_ignore_ascii_case(folder)) && byte(rest, folder.len()) == slash
     })?;
     let start = at + 2 + folder.len();
-    let stops =
-        |b: &u8| *b == slash || matches!(b, b'"' | b'\'' | b':' | b'<' | b'>') || b.is_ascii_whitespace();
-    let length = text[start..].iter().position(stops).unwrap_or(text.len() - start);
+    let ends = |b: &u8| *b == slash || matches!(b, b'"' | b'\'' | b':' | b'<' | b'>' | b'\n' | b'\r');
+    let name = &text[start..text.len().min(start + NAME_BYTES_MAX)];
+    let length = match name.iter().position(ends) {
+        // There are blanks in names, if more of the path follows them.
+        Some(end) if name[end] == slash => end,
+        end => {
+            let end = end.unwrap_or(name.len());
+            name[..end].iter().position(u8::is_ascii_whitespace).unwrap_or(end)
+        }
+    };
+    let cut = text[start + length..].iter().take_while(|b| **b & 0xc0 == 0x80).count();
+    let length = length + cut;
     (length > 0).then_some((start, start + length))
 }
 
@@ -129,6 +179,9 @@ pub(super) fn bearer(text: &[u8], at: usize) -> Option<(usize, usize)> {
     const WORD: &[u8] = b"bearer";
     /// Shorter ones are words of a sentence.
     const TOKEN_BYTES_MIN: usize = 8;
+    if !matches!(byte(text, at + 1), b'e' | b'E') {
+        return None;
+    }
     let word = text.get(at..at + WORD.len())?;
     if !word.eq_ignore_ascii_case(WORD) || !begins_word(text, at) {
         return None;

@@ -2,7 +2,9 @@ use super::*;
 
 fn found(text: &str) -> Vec<(Kind, &str)> {
     let mut all = Vec::new();
-    Scanner::new(Kind::ALL).scan(text.as_bytes(), |m| all.push((m.kind, &text[m.start..m.end])));
+    let common = crate::keys::KeyTest::common();
+    let is_secret = |key: &[u8]| common.matches_key(key);
+    Scanner::new(Kind::ALL).scan(text.as_bytes(), is_secret, |m| all.push((m.kind, &text[m.start..m.end])));
     all
 }
 
@@ -28,14 +30,61 @@ fn finds() {
         ("mac AB-CD-EF-12-34-56", &[(Mac, "AB-CD-EF-12-34-56")]),
         ("id ceee0822-ed8f-4622-b2a3-789e73e75cd1", &[(Uuid, "ceee0822-ed8f-4622-b2a3-789e73e75cd1")]),
         ("/home/jane/x /Users/bob", &[(UserPath, "jane"), (UserPath, "bob")]),
-        (r"C:\Users\Jane Doe\x", &[(UserPath, "Jane")]),
-        ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END", &[(PemKey, "\nMIIE\n")]),
+        (r"C:\Users\Jane Doe\x", &[(UserPath, "Jane Doe")]),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END", &[(PemKey, "MIIE")]),
+        ("-----BEGIN RSA PRIVATE KEY-----\r\nMIIE", &[(PemKey, "MIIE")]),
         ("https://me:secret@host/x?y=z", &[(UrlAuth, "me:secret")]),
+        ("amqp://me:p@ss@host:1/v", &[(UrlAuth, "me:p@ss")]),
         ("ssn 078-05-1120!", &[(UsSsn, "078-05-1120")]),
-        ("Authorization: bearer eyJhbGciOi.J9-_x", &[(Bearer, "eyJhbGciOi.J9-_x")]),
+        ("with bearer eyJhbGciOi.J9-_x", &[(Bearer, "eyJhbGciOi.J9-_x")]),
+        ("id ceee0822ed8f4622b2a3789e73e75cd1", &[(Uuid, "ceee0822ed8f4622b2a3789e73e75cd1")]),
+        ("address:2001:db8::1: refused", &[(Ip, "2001:db8::1")]),
     ];
     for (text, want) in cases {
         assert_eq!(found(text), *want, "{text}");
+    }
+}
+
+#[test]
+fn finds_in_any_script() {
+    use Kind::*;
+    let cases: &[(&str, &[(Kind, &str)])] = &[
+        ("カード番号4111111111111111です", &[(CreditCard, "4111111111111111")]),
+        ("“4111 1111 1111 1111”", &[(CreditCard, "4111 1111 1111 1111")]),
+        ("no.\u{a0}4111111111111111…", &[(CreditCard, "4111111111111111")]),
+        ("No.4111111111111111", &[(CreditCard, "4111111111111111")]),
+        ("連絡先はtaro@example.jpです", &[(Email, "taro@example.jp")]),
+        ("“a@b.com”, «иван@почта.example.com»", &[(Email, "a@b.com")]),
+        ("пишите иван@example.com", &[(Email, "иван@example.com")]),
+        ("é10.0.0.1é", &[(Ip, "10.0.0.1")]),
+        ("/home/名前/x", &[(UserPath, "名前")]),
+    ];
+    for (text, want) in cases {
+        assert_eq!(found(text), *want, "{text}");
+    }
+}
+
+#[test]
+fn finds_values_of_secret_keys() {
+    let cases: &[(&str, &[&str])] = &[
+        ("password=hunter2&page=2", &["hunter2"]),
+        ("/reset?next=1&reset_token=a.b-c%20d#top", &["a.b-c%20d#top"]),
+        ("sessionid=k3y; theme=dark; csrftoken=z", &["k3y", "z"]),
+        (r#"{"user":"jane","password":"hun\"ter 2","n":[{"apiKey": "k"}]}"#, &[r#"hun\"ter 2"#, "k"]),
+        (r#"{\"password\":\"hunter2\",\"a\":1}"#, &["hunter2"]),
+        ("{'auth': b'abc', 'token': None}", &["abc"]),
+        ("Authorization: Basic amFuZTpwdw==\r\nAccept: */*", &["Basic amFuZTpwdw=="]),
+        ("secret => 'x y', password = z", &["x y", "z"]),
+        (r#"{"tokens":["a","b"],"c":"d"}"#, &[r#""a","b""#]),
+        (r#"{"token":"cut of"#, &["cut of"]),
+        ("password=пароль next", &["пароль"]),
+        ("pin=1 auth::login auth://x secret==1 token:", &[]),
+        ("password=[Filtered]&token=null", &[]),
+        (r#"{"credentials":{"a":1}}"#, &[]),
+    ];
+    for (text, want) in cases {
+        let got: Vec<_> = found(text).into_iter().filter(|(kind, _)| *kind == Kind::Pair).collect();
+        assert_eq!(got.iter().map(|(_, value)| *value).collect::<Vec<_>>(), *want, "{text}");
     }
 }
 
@@ -67,6 +116,8 @@ fn passes_by() {
         "666-12-1234",
         "078-05-11200",
         "bearer of news",
+        "0.4111111111111111",
+        "ceee0822ed8f4622b2a3789e73e75cd",
         "forebearer abcdefghijkl",
         "",
     ] {
@@ -89,13 +140,38 @@ fn pathological_text_takes_linear_time() {
         "bearer ",
         "a.",
         "1.1.1.",
+        "a",
+        "f",
+        " ",
+        "9",
+        "http://",
+        "http://a:b@",
+        "token=",
+        "token={",
+        "token=[",
+        "token=[Filtered]",
+        "token=\"",
+        "token: ",
+        "\"token\":\"\\",
+        "=",
+        ": ",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:",
+        "/home/ \\home\\ ",
+        "é@",
+        "4111 ",
+        "DE89 ",
+        "0123456789abcdef",
     ] {
         let text = unit.repeat((1 << 20) / unit.len());
-        let mut count = 0u64;
-        Scanner::new(Kind::ALL).scan(text.as_bytes(), |m| {
-            assert!(m.start <= m.end && m.end <= text.len());
+        let mut count = 0;
+        let begun = std::time::Instant::now();
+        let is_secret = |key: &[u8]| key.starts_with(b"token");
+        Scanner::new(Kind::ALL).scan(text.as_bytes(), is_secret, |m| {
+            assert!(text.is_char_boundary(m.start) && text.is_char_boundary(m.end) && m.start <= m.end);
             count += 1;
         });
-        assert!(count <= text.len() as u64, "{unit}");
+        assert!(count <= text.len(), "{unit}");
+        // Some tens of milliseconds, also on a busy machine; a second look at everything behind would take minutes.
+        assert!(begun.elapsed().as_secs() < 3, "{unit}: {:?}", begun.elapsed());
     }
 }
