@@ -13,7 +13,7 @@ use host_ingest::{
 };
 use host_queue::Queue;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock;
 use crate::config::{HostConfig, Project};
@@ -73,11 +73,13 @@ pub async fn serve(
             tracing::error!("ingest: {e}");
         }
     };
-    tokio::select! {
-        () = served => {}
-        () = ingest.keep_flushing() => {}
-    }
-    ingest.flush().await;
+    let (done, is_done) = oneshot::channel::<()>();
+    let served = async {
+        served.await;
+        drop(done);
+    };
+    // Refusals of the last requests are written down when these are answered.
+    tokio::join!(served, ingest.keep_flushing(async { drop(is_done.await) }));
 }
 
 pub fn samples(ingest: &Ingest) -> Vec<Sample> {

@@ -29,19 +29,39 @@ impl Ingest {
             .route("/api/{project}/store", store.clone())
             .route("/api/store/", store.clone())
             .route("/api/store", store)
+            .fallback(no_endpoint)
+            .method_not_allowed_fallback(no_method)
             .with_state(self.clone())
     }
 
     async fn answer(&self, parts: Parts, body: Body, is_store: bool) -> Response<Body> {
         let begun = Instant::now();
         let mut body = body.into_data_stream();
-        let mut result = self.receive(&parts, &mut body, is_store).await;
+        let result = self.receive(&parts, &mut body, is_store).await;
+        self.finish(&parts.headers, &mut body, begun, result).await
+    }
+
+    /// Answers what is no request of a client of ours, in the form of all answers.
+    async fn refuse(&self, request: Request, status: u16, detail: &str) -> Response<Body> {
+        let begun = Instant::now();
+        let (parts, body) = request.into_parts();
+        let refused = Err(Refusal::new(status, detail));
+        self.finish(&parts.headers, &mut body.into_data_stream(), begun, refused).await
+    }
+
+    async fn finish(
+        &self,
+        headers: &HeaderMap,
+        body: &mut BodyDataStream,
+        begun: Instant,
+        mut result: Result<Receipt, Refused>,
+    ) -> Response<Body> {
         if let Err(refusal) = &mut result {
             self.inner.refused(refusal);
             tracing::debug!(status = refusal.status, causes = ?refusal.causes, "refused: {}", refusal.detail);
-            self.drain(&parts.headers, &mut body, refusal.status).await;
+            self.drain(headers, body, refusal.status).await;
         }
-        let response = respond(&result, Sender::is_browser(&parts.headers));
+        let response = respond(&result, Sender::is_browser(headers));
         self.inner.metrics.answered(response.status().as_u16(), begun.elapsed());
         response
     }
@@ -57,7 +77,10 @@ impl Ingest {
         if is_store && sender.key.is_none() {
             return Err(sender.missing(&config.projects));
         }
-        let encoding = encoding(&parts.headers)?;
+        let encoding = encoding(&parts.headers).ok_or_else(|| {
+            let detail = "content-encoding is none of gzip, deflate, br, zstd, identity".to_owned();
+            sender.refuse(&config.projects, 415, detail, "invalid_compression", Vec::new())
+        })?;
         let lease = inner.memory.lease();
         let job = Job { inner: inner.clone(), sender, encoding, is_store, lease, compressed_bytes: 0 };
         let intake = take(job, body, content_length(&parts.headers)).await?;
@@ -104,13 +127,22 @@ async fn options() -> Response<Body> {
     preflight()
 }
 
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Refused> {
+async fn no_endpoint(State(ingest): State<Ingest>, request: Request) -> Response<Body> {
+    ingest
+        .refuse(request, 404, "no such endpoint: there are /api/PROJECT/envelope/ and /api/PROJECT/store/")
+        .await
+}
+
+async fn no_method(State(ingest): State<Ingest>, request: Request) -> Response<Body> {
+    ingest.refuse(request, 405, "method not allowed: envelopes and events are sent with POST").await
+}
+
+/// None if it is not known, or more than one on top of each other.
+fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
-    let Some(value) = values.next() else { return Ok(Encoding::Identity) };
+    let Some(value) = values.next() else { return Some(Encoding::Identity) };
     let known = value.to_str().ok().and_then(Encoding::parse);
-    known
-        .filter(|_| values.next().is_none())
-        .ok_or_else(|| Refusal::new(415, "content-encoding is none of gzip, deflate, br, zstd, identity"))
+    known.filter(|_| values.next().is_none())
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -1,10 +1,15 @@
 //! The instance: what all requests share, and how their records get into the queue.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use host_event::{Body, Book, EventId, Meta, Outcome, OutcomeCount, Partition, ProjectId, Record};
+use host_event::{
+    Body, Book, Category, EventId, Meta, Millis, Outcome, OutcomeCount, Partition, ProjectId, Record,
+};
 use host_queue::Queue;
 use tokio::sync::Semaphore;
 
@@ -12,9 +17,9 @@ use crate::answer::{Receipt, Refusal, Refused};
 use crate::config::{Clock, Ids, IngestConfig};
 use crate::intake::Intake;
 use crate::memory::Memory;
-use crate::metrics::IngestMetrics;
+use crate::metrics::{IngestMetrics, Tally};
 use crate::refusals::Refusals;
-use crate::sort::Sorted;
+use crate::sort::{Sorted, add};
 
 /// Takes requests in. Clones share everything.
 #[derive(Clone)]
@@ -32,8 +37,12 @@ pub struct Inner {
     queue: Arc<dyn Queue>,
     book: Arc<dyn Book>,
     refusals: Refusals,
+    /// When it was last said that the queue takes nothing.
+    complained_at: AtomicI64,
 }
 
+/// A queue that takes nothing is told of so often at most, not with every request.
+const COMPLAINT_INTERVAL_MS: Millis = 10_000;
 /// How often refusals are written down.
 pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -49,10 +58,19 @@ impl Ingest {
     ) -> Ingest {
         let memory = Memory::new(config.memory_bytes_max);
         let large_jobs = Arc::new(Semaphore::new(config.large_jobs_max.max(1)));
-        let (metrics, refusals) = (IngestMetrics::default(), Refusals::default());
-        Ingest {
-            inner: Arc::new(Inner { config, clock, ids, memory, large_jobs, metrics, queue, book, refusals }),
-        }
+        let inner = Inner {
+            config,
+            clock,
+            ids,
+            memory,
+            large_jobs,
+            metrics: IngestMetrics::default(),
+            queue,
+            book,
+            refusals: Refusals::default(),
+            complained_at: AtomicI64::new(0),
+        };
+        Ingest { inner: Arc::new(inner) }
     }
 
     pub fn metrics(&self) -> &IngestMetrics {
@@ -64,12 +82,18 @@ impl Ingest {
         self.inner.memory.free_bytes()
     }
 
-    /// Writes refusals down once a second, until the end of time: spawn it, abort it, and then [`Ingest::flush`].
-    pub async fn keep_flushing(&self) {
+    /// Writes refusals down once a second and, when `stop` is ready, a last time. To be awaited: a flush that is dropped
+    /// on its way has taken what it did not write.
+    pub async fn keep_flushing(&self, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
         let mut tick = tokio::time::interval(FLUSH_INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
+        let mut stopped = false;
+        while !stopped {
+            stopped = tokio::select! {
+                () = &mut stop => true,
+                _ = tick.tick() => false,
+            };
             self.flush().await;
         }
     }
@@ -92,24 +116,45 @@ impl Inner {
             return Err(refusal);
         }
         let Sorted { mut records, ended, event_id, trace_id, .. } = sorted;
-        let receipt = Receipt { event_id, limited };
-        for record in &records {
-            if let Body::Item { category, .. } = &record.body {
-                self.metrics.appended(*category);
-            }
-        }
         let place = trace_id.or(event_id).or(records.first().map(|r| r.meta.event_id));
         let place = place.unwrap_or(EventId(u128::from(project)));
+        let tally = tally(&records);
         if !ended.is_empty() {
-            self.metrics.ended.fetch_add(ended.iter().map(|c| c.quantity).sum(), Relaxed);
-            records.push(self.ended(project, ended));
+            records.push(self.ended(project, ended.clone()));
         }
         if !records.is_empty() {
             let partition = partition_of(place, self.queue.partitions());
-            self.queue.append(partition, records).await.map_err(|e| self.unavailable(e.to_string()))?;
+            let appended = self.queue.append(partition, records).await;
+            appended.map_err(|e| self.not_appended(&e, project, &tally, &ended))?;
         }
+        self.metrics.appended(&tally);
+        self.metrics.ended.fetch_add(ended.iter().map(|c| c.quantity).sum(), Relaxed);
         drop(lease);
-        Ok(receipt)
+        Ok(Receipt { event_id, limited })
+    }
+
+    /// The answer where the queue took nothing. Clients need not know where it lies and how large it is; operators do.
+    fn not_appended(
+        &self,
+        error: &host_queue::Error,
+        project: ProjectId,
+        tally: &Tally,
+        ended: &[OutcomeCount],
+    ) -> Refused {
+        let detail = match error {
+            host_queue::Error::TooLarge { .. } => return too_large(error, project, tally, ended),
+            host_queue::Error::Full { .. } => "queue is full",
+            host_queue::Error::Poisoned(_) => "queue is poisoned",
+            host_queue::Error::Closed => "queue is closed",
+            _ => "queue can not be written",
+        };
+        let now = (self.clock)();
+        let said = self.complained_at.load(Relaxed);
+        let is_due = now.saturating_sub(said) >= COMPLAINT_INTERVAL_MS;
+        if is_due && self.complained_at.compare_exchange(said, now, Relaxed, Relaxed).is_ok() {
+            tracing::warn!("requests are answered with 503: {error}");
+        }
+        self.unavailable(detail.to_owned())
     }
 
     fn ended(&self, project_id: ProjectId, counts: Vec<OutcomeCount>) -> Record {
@@ -166,6 +211,33 @@ pub fn partition_of(id: EventId, partitions: Partition) -> Partition {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let hash = id.0.to_be_bytes().into_iter().fold(0xcbf2_9ce4_8422_2325, step);
     (hash % u64::from(partitions.max(1))) as Partition
+}
+
+fn tally(records: &[Record]) -> Tally {
+    let mut tally = Tally::default();
+    for record in records {
+        if let Body::Item { category, .. } = &record.body {
+            tally[*category as usize] += 1;
+        }
+    }
+    tally
+}
+
+/// 413: not even an empty queue would take it, so that coming again is of no use.
+fn too_large(
+    error: &host_queue::Error,
+    project: ProjectId,
+    tally: &Tally,
+    ended: &[OutcomeCount],
+) -> Refused {
+    let mut refusal = Refusal::new(413, error.to_string());
+    refusal.project = Some(project);
+    refusal.ended = ended.to_vec();
+    for (category, quantity) in Category::ALL.into_iter().zip(*tally) {
+        let reason = "too_large:envelope".into();
+        add(&mut refusal.ended, OutcomeCount { category, outcome: Outcome::Invalid, reason, quantity });
+    }
+    refusal
 }
 
 /// Whether nothing of an envelope came through, and how that is answered.

@@ -4,6 +4,8 @@
 //! body can be a bomb, so this is tried with a small allowance of output; what exceeds it begins anew on the blocking pool.
 //! There, a few large bodies at a time are worked on and the others wait: their memory is leased, so they are not many.
 
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use axum::body::BodyDataStream;
 use bytes::Bytes;
 use futures::StreamExt;
-use host_event::{Category, Outcome, OutcomeCount, ProjectId, Reason};
+use host_event::{Category, ProjectId, Reason};
 use tokio::time::{Instant, timeout};
 
 use crate::answer::{Limited, Refusal, Refused};
@@ -64,7 +66,7 @@ pub async fn take(job: Job, body: &mut BodyDataStream, announced: Option<u64>) -
 async fn identity(mut job: Job, body: &mut BodyDataStream) -> Result<Intake, Refused> {
     let mut target = job.target();
     let mut reader = Reader::new(&job, body);
-    while let Some(chunk) = reader.next().await? {
+    while let Some(chunk) = reader.next().await.map_err(|unread| job.refuse_unread(unread, &target))? {
         if let Err(stop) = job.feed(&mut target, &chunk, u64::MAX) {
             return Err(job.refuse(stop, &target));
         }
@@ -78,7 +80,7 @@ async fn identity(mut job: Job, body: &mut BodyDataStream) -> Result<Intake, Ref
 async fn compressed(mut job: Job, body: &mut BodyDataStream, bytes_max: u64) -> Result<Intake, Refused> {
     let mut reader = Reader::new(&job, body);
     let mut chunks = Chunks::default();
-    while let Some(chunk) = reader.next().await? {
+    while let Some(chunk) = reader.next().await.map_err(|unread| job.refuse_unread(unread, &job.target()))? {
         job.compressed_bytes += chunk.len();
         if job.compressed_bytes as u64 > bytes_max {
             return Err(job.refuse_fault(&Fault::TooLarge(bytes_max), Vec::new()));
@@ -146,6 +148,14 @@ impl Target {
         match self {
             Target::Envelope(framer) => framer.total_bytes(),
             Target::Event(body) => body.len() as u64,
+        }
+    }
+
+    /// What was announced so far, for the outcomes of a body that is refused.
+    fn announced(&self) -> Vec<(Category, u64)> {
+        match self {
+            Target::Envelope(framer) => framer.announced(),
+            Target::Event(_) => vec![(Category::Error, 1)],
         }
     }
 
@@ -246,12 +256,8 @@ impl Job {
     }
 
     fn refuse(&self, stop: Stop, target: &Target) -> Refused {
-        let announced = match target {
-            Target::Envelope(framer) => framer.announced(),
-            Target::Event(_) => vec![(Category::Error, 1)],
-        };
         match stop {
-            Stop::Fault(fault) => self.refuse_fault(&fault, announced),
+            Stop::Fault(fault) => self.refuse_fault(&fault, target.announced()),
             Stop::Memory | Stop::Allowance => self.inner.unavailable(OutOfMemory.to_string()),
         }
     }
@@ -276,17 +282,23 @@ impl Job {
         reason: &'static str,
         items: Vec<(Category, u64)>,
     ) -> Refused {
-        let mut refusal = Refusal::new(status, detail);
-        let of_key = self.sender.key.as_ref().map(|(_, key)| key.project.id);
-        let of_url = self.sender.url_project.filter(|id| self.inner.config.projects.has(*id));
-        refusal.project = of_key.or(of_url);
-        let items = if items.is_empty() { vec![(Category::Unknown, 1)] } else { items };
-        for (category, quantity) in items {
-            let reason = reason.into();
-            let count = OutcomeCount { category, outcome: Outcome::Invalid, reason, quantity };
-            crate::sort::add(&mut refusal.ended, count);
+        self.sender.refuse(&self.inner.config.projects, status, detail, reason, items)
+    }
+
+    fn refuse_unread(&self, unread: Unread, target: &Target) -> Refused {
+        match unread {
+            Unread::Late => {
+                let detail = "the body came too slowly".to_owned();
+                self.refuse_as(408, detail, "body_timeout", target.announced())
+            }
+            Unread::Broken(what) => {
+                let detail = format!("the body could not be read: {what}");
+                self.refuse_as(400, detail, "payload", target.announced())
+            }
+            // Nobody is there to be answered. It was not received, so it has no outcome: the client sends it again, or
+            // counts it as lost.
+            Unread::Gone => Refusal::new(400, "the connection ended within the body"),
         }
-        refusal
     }
 }
 
@@ -305,18 +317,39 @@ impl<'a> Reader<'a> {
         Reader { body, idle_max: config.body_idle_max, end, inner: Arc::clone(&job.inner) }
     }
 
-    async fn next(&mut self) -> Result<Option<Bytes>, Refused> {
-        let late = || Refusal::new(408, "the body came too slowly");
+    async fn next(&mut self) -> Result<Option<Bytes>, Unread> {
         let patience = self.idle_max.min(self.end.saturating_duration_since(Instant::now()));
-        match timeout(patience, self.body.next()).await.map_err(|_| late())? {
+        match timeout(patience, self.body.next()).await.map_err(|_| Unread::Late)? {
             None => Ok(None),
             Some(Ok(chunk)) => {
                 self.inner.metrics.wire_bytes.fetch_add(chunk.len() as u64, Relaxed);
                 Ok(Some(chunk))
             }
-            Some(Err(e)) => Err(Refusal::new(400, format!("the body could not be read: {e}"))),
+            Some(Err(e)) if is_of_connection(&e) => Err(Unread::Gone),
+            Some(Err(e)) => Err(Unread::Broken(innermost(&e).to_string())),
         }
     }
+}
+
+/// Why there is no next piece of a body.
+#[derive(Debug)]
+enum Unread {
+    Late,
+    /// Its framing by HTTP is wrong.
+    Broken(String),
+    /// The client went away.
+    Gone,
+}
+
+fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    error.source().map_or(error, innermost)
+}
+
+/// Whether the connection ended, and not the sense of what came over it. A wrong chunk is invalid input or data.
+fn is_of_connection(error: &axum::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput};
+    let io = innermost(error).downcast_ref::<io::Error>();
+    io.is_some_and(|e| !matches!(e.kind(), InvalidData | InvalidInput))
 }
 
 /// Reads and forgets what is left of a refused body, within reason: a client that is still writing would see a reset

@@ -6,7 +6,7 @@ use std::time::Duration;
 use host_event::Category;
 
 /// The statuses that ingest answers with, in the order of [`IngestMetrics::requests`]. Any other counts as the last.
-pub const STATUSES: [u16; 12] = [200, 400, 401, 403, 405, 408, 413, 415, 429, 500, 503, 0];
+pub const STATUSES: [u16; 13] = [200, 400, 401, 403, 404, 405, 408, 413, 415, 429, 500, 503, 0];
 /// Upper bounds of the buckets of the latency histogram, in microseconds; one more bucket has no bound.
 pub const LATENCY_BOUNDS_US: [u64; 12] =
     [500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 5_000_000];
@@ -32,6 +32,9 @@ pub struct IngestMetrics {
     pub latency_us_sum: AtomicU64,
 }
 
+/// Numbers by category, in the order of [`Category::ALL`].
+pub(crate) type Tally = [u64; Category::ALL.len()];
+
 impl IngestMetrics {
     pub(crate) fn answered(&self, status: u16, took: Duration) {
         let at = STATUSES.iter().position(|s| *s == status).unwrap_or(STATUSES.len() - 1);
@@ -42,8 +45,10 @@ impl IngestMetrics {
         self.latency_us_sum.fetch_add(us, Relaxed);
     }
 
-    pub(crate) fn appended(&self, category: Category) {
-        self.records[category as usize].fetch_add(1, Relaxed);
+    pub(crate) fn appended(&self, records: &Tally) {
+        for (sum, more) in self.records.iter().zip(records) {
+            sum.fetch_add(*more, Relaxed);
+        }
     }
 }
 
@@ -58,10 +63,13 @@ mod tests {
             metrics.answered(status, Duration::from_micros(us));
         }
         let read = |all: &[AtomicU64]| all.iter().map(|a| a.load(Relaxed)).collect::<Vec<_>>();
-        assert_eq!(read(&metrics.requests), [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(read(&metrics.requests), [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(read(&metrics.latency), [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-        metrics.appended(Category::Log);
-        assert_eq!(metrics.records[3].load(Relaxed), 1);
+        let mut tally = Tally::default();
+        tally[Category::Log as usize] = 2;
+        metrics.appended(&tally);
+        metrics.appended(&tally);
+        assert_eq!(metrics.records[3].load(Relaxed), 4);
         assert_eq!(Category::ALL[3], Category::Log);
     }
 }

@@ -12,6 +12,7 @@ use crate::address::client_ip;
 use crate::answer::{Refusal, Refused};
 use crate::auth::{AuthError, Credentials, Places, PublicKey, credentials, parse_dsn};
 use crate::envelope::Header;
+use crate::sort::add;
 use crate::{Key, Network, Projects};
 
 /// A request as far as its head tells.
@@ -102,12 +103,14 @@ impl Sender {
     }
 
     fn check(&self, projects: &Projects, key: PublicKey) -> Result<Arc<Key>, Refused> {
-        let refuse =
-            |status, reason, detail| Err(refusal(projects, self.url_project, status, reason, detail));
+        let refuse_in = |of, status, reason, detail| Err(refusal(projects, of, status, reason, detail));
         let Some(found) = projects.key(key) else {
-            return refuse(401, "auth_client", format!("key {key} is not known"));
+            return refuse_in(self.url_project, 401, "auth_client", format!("key {key} is not known"));
         };
         let project = &found.project;
+        // Where the path names no project, the key does.
+        let of = self.url_project.or(Some(project.id));
+        let refuse = |status, reason, detail| refuse_in(of, status, reason, detail);
         if let Some(url) = self.url_project.filter(|url| *url != project.id) {
             return refuse(403, "multi_project_id", format!("key {key} does not belong to project {url}"));
         }
@@ -123,6 +126,28 @@ impl Sender {
             }
             _ => Ok(Arc::clone(found)),
         }
+    }
+
+    /// Refuses a request of this sender after its head. Each of its items has an outcome; where none are known, one item
+    /// of an unknown category has.
+    pub fn refuse(
+        &self,
+        projects: &Projects,
+        status: u16,
+        detail: String,
+        reason: &'static str,
+        items: Vec<(Category, u64)>,
+    ) -> Refused {
+        let of_key = self.key.as_ref().map(|(_, key)| key.project.id);
+        let mut refused = refusal(projects, of_key.or(self.url_project), status, reason, detail);
+        if !items.is_empty() {
+            refused.ended.clear();
+        }
+        for (category, quantity) in items {
+            let count = OutcomeCount { category, outcome: Outcome::Invalid, reason: reason.into(), quantity };
+            add(&mut refused.ended, count);
+        }
+        refused
     }
 
     pub fn is_browser(headers: &HeaderMap) -> bool {
@@ -159,13 +184,13 @@ fn unauthorized(projects: &Projects, url_project: Option<ProjectId>, e: AuthErro
 /// A request that never got as far as its items is one item of an unknown category.
 fn refusal(
     projects: &Projects,
-    url_project: Option<ProjectId>,
+    project: Option<ProjectId>,
     status: u16,
     reason: &'static str,
     detail: String,
 ) -> Refused {
     let mut refusal = Refusal::new(status, detail);
-    refusal.project = url_project.filter(|id| projects.has(*id));
+    refusal.project = project.filter(|id| projects.has(*id));
     let reason = reason.into();
     refusal.ended =
         vec![OutcomeCount { category: Category::Unknown, outcome: Outcome::Invalid, reason, quantity: 1 }];

@@ -274,7 +274,7 @@ impl Shared {
     fn check_size(&self, bytes: u64) -> Result<(), Error> {
         let max = APPEND_BYTES_MAX.min(self.disk_bytes_max / SEGMENTS_MIN);
         if bytes > max {
-            return Err(Error::Config(format!("append of {bytes} bytes is larger than the limit of {max}")));
+            return Err(Error::TooLarge { bytes, max });
         }
         let used = self.used_bytes.load(Ordering::Relaxed);
         let fits = used + bytes + GROUP_HEADER_BYTES as u64 <= self.disk_bytes_max;

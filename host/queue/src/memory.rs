@@ -49,7 +49,8 @@ impl Memory {
         Memory { now, bytes_max: u64::MAX, log, changed: Condvar::new(), partitions }
     }
 
-    /// Refuses as [`Error::Full`] what would hold more than so many encoded bytes.
+    /// Refuses as [`Error::Full`] what would hold more than so many encoded bytes, and as [`Error::TooLarge`] what would
+    /// do so by itself.
     pub fn with_bytes_max(mut self, bytes_max: u64) -> Memory {
         self.bytes_max = bytes_max;
         self
@@ -73,6 +74,9 @@ impl Memory {
         let mut log = self.log.lock();
         log.part(partition)?;
         log.health()?;
+        if bytes > self.bytes_max {
+            return Err(Error::TooLarge { bytes, max: self.bytes_max });
+        }
         if log.bytes + bytes > self.bytes_max {
             return Err(Error::Full { path: "memory".into(), used: log.bytes, max: self.bytes_max });
         }
@@ -208,8 +212,12 @@ mod tests {
     #[tokio::test]
     async fn it_fails_on_demand() {
         let queue = Memory::new(1, Arc::new(|| 0)).with_bytes_max(1000);
-        assert!(matches!(queue.append(0, vec![record(1, 2000)]).await, Err(Error::Full { max: 1000, .. })));
+        assert!(matches!(
+            queue.append(0, vec![record(1, 2000)]).await,
+            Err(Error::TooLarge { max: 1000, .. })
+        ));
         queue.append(0, vec![record(1, 100)]).await.unwrap();
+        assert!(matches!(queue.append(0, vec![record(1, 800)]).await, Err(Error::Full { max: 1000, .. })));
         assert!(queue.bytes() > 100);
         queue.poison("fsync failed");
         assert!(matches!(queue.append(0, vec![record(2, 1)]).await, Err(Error::Poisoned(_))));

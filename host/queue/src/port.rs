@@ -61,6 +61,9 @@ pub enum Error {
     /// Come again later: HTTP says 503 with `Retry-After`.
     #[error("queue is full: {used} of {max} bytes are in use in {path}")]
     Full { path: String, used: u64, max: u64 },
+    /// More than an empty queue would take in one append: coming again is of no use.
+    #[error("append of {bytes} bytes is larger than the limit of {max}")]
+    TooLarge { bytes: u64, max: u64 },
     /// A write or fsync failed. Nothing is appended until a restart, since what the disk holds is not known.
     #[error("queue is poisoned: {0}")]
     Poisoned(String),

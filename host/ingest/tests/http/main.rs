@@ -4,6 +4,7 @@
 mod rig;
 
 use std::io::Write;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -232,7 +233,7 @@ async fn encodings_and_chunks() {
     sent.sort();
     assert!(rig.told() == sent);
     let metrics = rig.ingest.metrics();
-    assert!(metrics.large_bodies.load(std::sync::atomic::Ordering::Relaxed) >= 12);
+    assert!(metrics.large_bodies.load(Relaxed) >= 12);
     for (header, body, status, detail) in [
         ("content-encoding: compress", &b"x"[..], 415, "content-encoding is none of"),
         ("content-encoding: gzip, br", b"x", 415, "content-encoding is none of"),
@@ -385,7 +386,8 @@ async fn a_200_waits_for_the_append() {
 
 #[tokio::test]
 async fn no_room_and_no_log() {
-    let full = Rig::with(config(), ServeConfig::default(), 10).await;
+    let full = Rig::with(config(), ServeConfig::default(), 300).await;
+    assert_eq!(full.envelope(EVENT).await.status, 200);
     let poisoned = Rig::new().await;
     poisoned.queue.memory.poison("fsync failed");
     let mut small = config();
@@ -397,11 +399,24 @@ async fn no_room_and_no_log() {
         (&poisoned, EVENT, "queue is poisoned"),
         (&small, &large, "memory for bodies in flight is used up"),
     ] {
+        let before = rig.records().len();
         let answer = rig.envelope(body).await;
         assert_eq!((answer.status, answer.header("retry-after")), (503, "10"), "{}", answer.text());
-        assert!(answer.text().contains(detail), "{}", answer.text());
-        assert!(rig.records().is_empty());
+        assert_eq!(answer.text(), format!("{{\"detail\":\"{detail}\"}}"), "nothing about the machine");
+        assert_eq!(rig.records().len(), before);
     }
+    let metrics = full.ingest.metrics();
+    assert_eq!(
+        metrics.records[Category::Error as usize].load(Relaxed),
+        1,
+        "one was appended, and one was not"
+    );
+    // What could not be written even to an empty queue is not to come again.
+    let answer = full.envelope(&large).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (413, ""), "{}", answer.text());
+    assert!(answer.text().contains("is larger than the limit of 300"), "{}", answer.text());
+    full.ingest.flush().await;
+    assert_eq!(full.told().len(), 1, "and there is no room for its outcome yet");
     // Attachments are not kept, so the same small memory takes an event beside one.
     let beside = format!(
         "{{}}\n{{\"type\":\"attachment\",\"length\":3000000}}\n{}\n{{\"type\":\"event\"}}\n{{}}\n",
@@ -426,6 +441,92 @@ async fn slow_clients() {
     head.write(&whole[..20]).await;
     assert!(head.is_closed_within(Duration::from_secs(5)).await, "half a head is waited for");
     assert!(rig.records().is_empty());
+}
+
+/// What can not be decoded or read has an outcome like everything else that is answered.
+#[tokio::test]
+async fn bodies_that_can_not_be_read() {
+    let mut config = config();
+    config.body_idle_max = Duration::from_millis(100);
+    let rig = Rig::with(config, ServeConfig::default(), u64::MAX).await;
+    let path = format!("/api/42/envelope/?sentry_key={KEY}");
+    for header in ["content-encoding: compress", "content-encoding: gzip\r\ncontent-encoding: br"] {
+        assert_eq!(rig.post(&path, &[header], b"x").await.status, 415);
+    }
+    let head = |length: &str| format!("POST {path} HTTP/1.1\r\nhost: x\r\n{length}\r\n\r\n");
+    let begun = "{}\n{\"type\":\"session\"}\n{}\n{\"type\":\"event\"}\n{";
+    for (rest, status, detail) in [
+        (head("content-length: 500") + begun, 408, "too slowly"),
+        (head("transfer-encoding: chunked") + "2\r\n{}\r\nzz\r\n", 400, "could not be read"),
+    ] {
+        let mut client = rig.connect().await;
+        client.write(rest.as_bytes()).await;
+        let answer = client.read().await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert!(answer.text().contains(detail), "{}", answer.text());
+    }
+    // Who goes away is not answered, and did not send anything.
+    let mut client = rig.connect().await;
+    client.write((head("content-length: 500") + begun).as_bytes()).await;
+    drop(client);
+    let ended = || rig.ingest.metrics().requests.iter().map(|n| n.load(Relaxed)).sum::<u64>() == 5;
+    for _ in 0..200 {
+        if ended() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(ended());
+    rig.ingest.flush().await;
+    let want = [
+        "42 error invalid body_timeout 1",
+        "42 session invalid body_timeout 1",
+        "42 unknown invalid invalid_compression 2",
+        "42 unknown invalid payload 1",
+    ];
+    assert_eq!(rig.told(), want);
+}
+
+#[tokio::test]
+async fn other_places_and_methods() {
+    let rig = Rig::new().await;
+    for (method, path, status, detail) in [
+        ("POST", "/api/42/minidump/", 404, "no such endpoint"),
+        ("GET", "/", 404, "no such endpoint"),
+        ("GET", "/api/42/envelope/", 405, "sent with POST"),
+        ("PUT", "/api/42/store/", 405, "sent with POST"),
+    ] {
+        let answer = rig.send(method, path, &["Origin: https://shop.example"], &[b'x'; 5000]).await;
+        assert_eq!((answer.status, answer.header("content-type")), (status, "application/json"), "{path}");
+        assert!(
+            answer.text().starts_with("{\"detail\":") && answer.text().contains(detail),
+            "{}",
+            answer.text()
+        );
+        assert_eq!(answer.header("access-control-allow-origin"), "*", "a browser may read why");
+        assert!(answer.header("x-sentry-error").contains(detail));
+    }
+    // A key says whose a request is, also where the path does not.
+    let answer = rig.post(&format!("/api/store/?sentry_key={KEY_OF_DISABLED}"), &[], b"{}").await;
+    assert_eq!(answer.text(), r#"{"detail":"project 7 is disabled"}"#);
+    rig.ingest.flush().await;
+    assert_eq!(rig.told(), ["7 unknown invalid project_state 1"]);
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_the_outcomes_that_are_being_written() {
+    let rig = Rig::new().await;
+    for (project, key) in [(42, STRANGER), (7, STRANGER)] {
+        rig.post(&format!("/api/{project}/envelope/?sentry_key={key}"), &[], b"").await;
+    }
+    let shut = rig.queue.gate.acquire_many(1000).await.unwrap();
+    // The first flush waits at the gate when it is time to stop.
+    let stop = tokio::time::sleep(Duration::from_millis(50));
+    tokio::join!(rig.ingest.keep_flushing(stop), async {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        drop(shut);
+    });
+    assert_eq!(rig.told(), ["42 unknown invalid auth_client 1", "7 unknown invalid auth_client 1"]);
 }
 
 #[tokio::test]

@@ -353,7 +353,7 @@ fn the_disk_is_bounded_and_given_back() {
         wait_until(|| kept() <= 3 * queue.shared.segment_bytes_max / 2, "what is committed is let go");
     }
     assert!(appended > 10 * DISK_BYTES_MAX);
-    assert!(matches!(append(&queue, 0..1, 300_000), Err(Error::Config(_))), "this could never be appended");
+    assert!(matches!(append(&queue, 0..1, 300_000), Err(Error::TooLarge { .. })), "not even to an empty log");
 }
 
 fn wait_until(mut done: impl FnMut() -> bool, what: &str) {
