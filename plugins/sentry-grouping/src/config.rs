@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::enhancements::Enhancements;
 use crate::fingerprint::ServerRules;
-use crate::frames::Enhancements;
 
 /// Settings for all projects, and what differs in some.
 #[derive(Debug, Clone, Default, Deserialize)]

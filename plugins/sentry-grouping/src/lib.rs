@@ -2,10 +2,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod config;
+mod enhancements;
 mod exceptions;
 mod fingerprint;
 mod frames;
 mod lines;
+mod names;
+mod native;
 mod parameterize;
 mod platform;
 mod variants;
@@ -18,7 +21,7 @@ use tamis_plugin::{Event, Fingerprinter, Fingerprints, export};
 
 use config::Settings;
 use fingerprint::Facts;
-use variants::{Hash, Variant, hash_of};
+use variants::{FALLBACK, Hash, Variant, hash_of};
 
 pub struct SentryGrouping {
     all: Settings,
@@ -59,9 +62,9 @@ impl Fingerprinter for SentryGrouping {
 /// All hashes of an event, the one that decides first.
 fn group(event: &Event<'_>, settings: &Settings) -> Vec<(&'static str, Hash)> {
     if let Some(checksum) = event.text("checksum").filter(|c| !c.is_empty()) {
-        let is_md5 = checksum.len() == 32 && checksum.bytes().all(|b| b.is_ascii_hexdigit());
-        return match is_md5 {
-            true => vec![("checksum", checksum.to_ascii_lowercase())],
+        let is_digit = |b: u8| b.is_ascii_digit() || matches!(b, b'a'..=b'f');
+        return match checksum.len() == 32 && checksum.bytes().all(is_digit) {
+            true => vec![("checksum", checksum.to_owned())],
             false => vec![("hashed_checksum", hash_of([checksum]))],
         };
     }
@@ -69,22 +72,25 @@ fn group(event: &Event<'_>, settings: &Settings) -> Vec<(&'static str, Hash)> {
     let facts = Facts::of(event);
     let client: Vec<&str> = event.texts("fingerprint.*").flatten().collect();
     let by_server = settings.fingerprinting.find(&facts).map(|parts| (parts, "custom_server_fingerprint"));
-    let builtin = || fingerprint::builtin(&facts).map(|part| (vec![part.to_owned()], "built_in_fingerprint"));
+    let builtin = || fingerprint::builtin(&facts).map(|parts| (parts, "built_in_fingerprint"));
     let by_client =
         || (client.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>(), "custom_client_fingerprint");
     let (parts, kind) = by_server.or_else(builtin).unwrap_or_else(by_client);
     let is_default = |part: &str| fingerprint::variable(part) == Some("default");
     match parts.iter().filter(|part| is_default(part)).count() {
-        _ if parts.is_empty() || (parts.len() == 1 && is_default(&parts[0])) => plain(&variants),
+        _ if parts.is_empty() || (parts.len() == 1 && is_default(&parts[0])) => {
+            hashes(&variants, hash_of_values)
+        }
         0 => vec![(kind, hash_of(parts.iter().map(|part| facts.expand(part))))],
-        _ => variants.iter().map(|variant| (variant.kind, salted(variant, &parts, &facts))).collect(),
+        _ => hashes(&variants, |variant| salted(variant, &parts, &facts)),
     }
 }
 
-fn plain(variants: &[Variant]) -> Vec<(&'static str, Hash)> {
+/// One of each; a variant that is the same as one before says nothing more.
+fn hashes(variants: &[Variant], hash: impl Fn(&Variant) -> Hash) -> Vec<(&'static str, Hash)> {
     let mut hashes: Vec<(&'static str, Hash)> = Vec::new();
     for variant in variants {
-        let hash = hash_of(&variant.values);
+        let hash = hash(variant);
         if hashes.iter().all(|(_, known)| *known != hash) {
             hashes.push((variant.kind, hash));
         }
@@ -92,8 +98,15 @@ fn plain(variants: &[Variant]) -> Vec<(&'static str, Hash)> {
     hashes
 }
 
-/// `{{ default }}` stands for what the variant would have been without the fingerprint.
+fn hash_of_values(variant: &Variant) -> Hash {
+    hash_of(&variant.values)
+}
+
+/// `{{ default }}` stands for what the variant would have been without the fingerprint. Where that is nothing, nothing is salted.
 fn salted(variant: &Variant, parts: &[String], facts: &Facts<'_>) -> Hash {
+    if variant.kind == FALLBACK {
+        return hash_of_values(variant);
+    }
     let values = parts.iter().flat_map(|part| match fingerprint::variable(part) {
         Some("default") => variant.values.clone(),
         _ => vec![facts.expand(part)],

@@ -1,5 +1,9 @@
 //! Platforms, as far as grouping tells them apart.
 
+use std::borrow::Cow;
+
+use conditions::Glob;
+
 /// What kinds of runtimes a rule can speak of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Family {
@@ -35,6 +39,17 @@ impl Family {
             name => Err(format!("there is no family `{name}`; there are native, javascript, other, all")),
         }
     }
+}
+
+/// A glob over paths: without regard to case.
+pub(crate) fn path_glob(pattern: &str) -> Result<Glob, String> {
+    Glob::parse(pattern, true).map_err(|e| e.to_string())
+}
+
+/// Whether a path is meant, whichever way its slashes lean. Relative ones are also tried as if they began at the root.
+pub(crate) fn is_path(glob: &Glob, path: &str) -> bool {
+    let path = if path.contains('\\') { Cow::Owned(path.replace('\\', "/")) } else { Cow::Borrowed(path) };
+    glob.matches(&path) || (!path.starts_with('/') && glob.matches(&format!("/{path}")))
 }
 
 /// Whether the lines of source that frames of this platform carry are worth grouping by.

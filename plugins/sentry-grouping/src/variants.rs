@@ -3,11 +3,15 @@
 use md5::{Digest, Md5};
 use tamis_plugin::Event;
 
-use crate::exceptions::{self, Scope, stack_values};
-use crate::frames::{Enhancements, of_stack};
+use crate::enhancements::Enhancements;
+use crate::exceptions;
+use crate::frames::{Scope, Stack, Thrown};
 use crate::parameterize::normalize;
 
 pub type Hash = String;
+
+/// The variant of events that say nothing.
+pub const FALLBACK: &str = "fallback";
 
 /// One way of looking at an event. Its hash is the MD5 of all values in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,14 +32,14 @@ pub fn of(event: &Event<'_>, rules: &Enhancements) -> Vec<Variant> {
     let strategies: [&dyn Fn() -> Vec<Variant>; 6] = [
         &|| exceptions(event, platform, rules),
         &|| thread(event, platform, rules),
-        &|| stack_variants(of_stack(event.as_item(), platform, rules)),
+        &|| stack_variants(&Stack::read(event.as_item(), platform, rules, &Thrown::default())),
         &|| template(event),
         &|| security(event),
         &|| message(event),
     ];
     let found = strategies.iter().map(|strategy| strategy()).find(|variants| !variants.is_empty());
     // Nothing to go by: all such events are one.
-    found.unwrap_or_else(|| vec![Variant { kind: "fallback", values: Vec::new() }])
+    found.unwrap_or_else(|| vec![Variant { kind: FALLBACK, values: Vec::new() }])
 }
 
 fn exceptions(event: &Event<'_>, platform: &str, rules: &Enhancements) -> Vec<Variant> {
@@ -43,7 +47,7 @@ fn exceptions(event: &Event<'_>, platform: &str, rules: &Enhancements) -> Vec<Va
         return Vec::new();
     }
     let all = exceptions::of(event, platform, rules);
-    let has = |scope| all.iter().any(|e| !stack_values(&e.frames, scope).is_empty());
+    let has = |scope| all.iter().any(|e| !e.stack.values(scope).is_empty());
     let values = |scope| all.iter().flat_map(|e| e.values(scope)).collect::<Vec<_>>();
     // A stack trace without a frame of the application is told by the system's frames alone.
     let app = if has(Scope::App) || !has(Scope::System) { values(Scope::App) } else { Vec::new() };
@@ -55,21 +59,22 @@ fn variants(app: Vec<String>, system: Vec<String>) -> Vec<Variant> {
     variant("app", app).into_iter().chain(variant("system", system)).collect()
 }
 
-fn stack_variants(frames: Vec<crate::frames::Frame<'_>>) -> Vec<Variant> {
-    variants(stack_values(&frames, Scope::App), stack_values(&frames, Scope::System))
+fn stack_variants(stack: &Stack<'_>) -> Vec<Variant> {
+    variants(stack.values(Scope::App), stack.values(Scope::System))
 }
 
-/// The thread that crashed, else the current one, else the only one.
+/// The thread that crashed, else the current one, else the only one. Of several, none can be preferred.
 fn thread(event: &Event<'_>, platform: &str, rules: &Enhancements) -> Vec<Variant> {
     if event.count("threads.values") == 0 {
         return Vec::new();
     }
     let threads: Vec<_> = event.threads().collect();
-    let flagged = |flag| threads.iter().find(|t| t.flag(flag) == Some(true));
-    let only = || threads.first().filter(|_| threads.len() == 1);
-    match flagged("crashed").or_else(|| flagged("current")).or_else(only) {
-        Some(thread) => stack_variants(of_stack(*thread, platform, rules)),
-        None => Vec::new(),
+    let flagged = |flag| threads.iter().filter(|t| t.flag(flag) == Some(true)).copied().collect::<Vec<_>>();
+    match (flagged("crashed").as_slice(), flagged("current").as_slice(), threads.as_slice()) {
+        ([thread], ..) | (_, [thread], _) | (.., [thread]) => {
+            stack_variants(&Stack::read(*thread, platform, rules, &Thrown::default()))
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -84,18 +89,19 @@ fn default(values: Vec<String>) -> Vec<Variant> {
 
 /// Reports of browsers about policies: what was violated, and where.
 fn security(event: &Event<'_>) -> Vec<Variant> {
-    if let Some(directive) = event.text("csp.effective_directive") {
-        let blocked = event.text("csp.blocked_uri").unwrap_or_default();
+    if event.count("csp") > 0 {
+        let directive = event.text("csp.effective_directive").unwrap_or_default();
         let violated = event.text("csp.violated_directive").unwrap_or_default();
-        let inline = ["'unsafe-eval'", "'unsafe-inline'"].into_iter().find(|word| violated.contains(word));
-        let place =
-            inline.filter(|_| blocked.is_empty() || blocked == "self").unwrap_or_else(|| host(blocked));
-        return default(vec![directive.to_owned(), place.to_owned()]);
+        let place = blocked_place(event.text("csp.blocked_uri").unwrap_or_default());
+        let is_own_script = directive == "script-src" && place == OWN;
+        let inline = ["'unsafe-inline'", "'unsafe-eval'"].into_iter().find(|word| violated.contains(word));
+        let place = inline.filter(|_| is_own_script).map_or(place, str::to_owned);
+        return default(vec![directive.to_owned(), place]);
     }
     for (salt, path) in [
         ("hpkp", "hpkp.hostname"),
-        ("expect-ct", "expectct.hostname"),
         ("expect-staple", "expectstaple.hostname"),
+        ("expect-ct", "expectct.hostname"),
     ] {
         if let Some(name) = event.text(path) {
             return default(vec![salt.to_owned(), name.to_owned()]);
@@ -104,11 +110,18 @@ fn security(event: &Event<'_>) -> Vec<Variant> {
     Vec::new()
 }
 
-fn host(uri: &str) -> &str {
-    match uri.split_once("://") {
-        Some((_, rest)) => rest.split(['/', '?', '#', ':']).next().unwrap_or(rest),
-        None if uri.is_empty() || uri == "self" => "'self'",
-        None => uri,
+/// What a policy calls the site itself.
+const OWN: &str = "'self'";
+
+/// The host that something was loaded from, or how it was made if there is none.
+fn blocked_place(uri: &str) -> String {
+    let (scheme, rest) = uri.split_once(':').unwrap_or((uri, ""));
+    let host = rest.strip_prefix("//").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or(rest));
+    match (scheme, host.unwrap_or_default()) {
+        ("" | "'self'" | "self", "") => OWN.to_owned(),
+        ("http" | "https", host) => host.to_owned(),
+        (scheme, "") => format!("{scheme}:"),
+        (scheme, host) => format!("{scheme}://{host}"),
     }
 }
 
