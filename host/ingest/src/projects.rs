@@ -10,6 +10,7 @@ use host_event::{Category, Millis, ProjectId};
 use thiserror::Error;
 
 use crate::auth::PublicKey;
+use crate::item::plain_key;
 
 /// What the configuration says of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -181,10 +182,12 @@ impl Quota {
         window_s - now_s % window_s
     }
 
-    /// One entry of `X-Sentry-Rate-Limits`: seconds, categories, scope, reason.
+    /// One entry of `X-Sentry-Rate-Limits`: seconds, categories, scope, reason. A name with a colon or comma in it would
+    /// be read as two parts or entries, and one that is no ASCII as no header at all.
     pub fn header_entry(&self, now: Millis) -> String {
         let names: Vec<_> = self.spec.categories.iter().map(|c| client_names(*c)).collect();
-        format!("{}:{}:project:{}", self.retry_after_s(now), names.join(";"), self.spec.name)
+        let reason = plain_key(&self.spec.name, usize::MAX).replace(':', "_");
+        format!("{}:{}:project:{reason}", self.retry_after_s(now), names.join(";"))
     }
 }
 
@@ -223,6 +226,14 @@ mod tests {
         assert_eq!(admit(Category::Log, now + 9_999), Err("1::project:all".into()));
         assert_eq!(admit(Category::Log, now + 10_000), Ok(()));
         assert_eq!(admit(Category::Error, now + 60_000), Ok(()));
+    }
+
+    #[test]
+    fn a_quota_of_any_name_is_one_entry_of_the_header() {
+        let entry = |name| Quota::new(quota(name, &[], 1, 60)).header_entry(0);
+        assert_eq!(entry("per.minute-1"), "60::project:per.minute-1");
+        assert_eq!(entry("f\u{fc}r: a, b;c"), "60::project:f_r__a__b_c");
+        assert_eq!(entry(""), "60::project:unknown");
     }
 
     #[test]
