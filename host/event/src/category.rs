@@ -65,9 +65,10 @@ impl Category {
     pub fn from_name(name: &str) -> Category {
         match name {
             "default" | "event" => Category::Error,
-            "log" | "log_byte" => Category::Log,
+            "log" => Category::Log,
             "check_in" => Category::CheckIn,
-            "profile_chunk" | "profile_duration" => Category::Profile,
+            "profile_chunk" | "profile_chunk_ui" => Category::Profile,
+            "user_report_v2" => Category::Feedback,
             "replay_event" | "replay_recording" | "replay_video" => Category::Replay,
             _ => Category::ALL.into_iter().find(|c| c.as_str() == name).unwrap_or(Category::Unknown),
         }

@@ -5,13 +5,16 @@
 //! this parser keeps them, and an edit is a splice. It also keeps duplicate keys, where a map would show a scrubber
 //! one of two values and let the other pass. It does not recurse, so depth costs a limit and not the stack.
 
+mod splice;
+
 use std::borrow::Cow;
 use std::str;
 
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::limits::{JSON_BYTES_MAX, JSON_DEPTH_MAX};
+use crate::limits::{JSON_BYTES_MAX, JSON_DEPTH_MAX, JSON_NODES_MAX};
+pub(crate) use splice::{Appended, Splice};
 
 /// What a JSON value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,7 +29,7 @@ pub enum Kind {
 }
 
 /// `start..end` is the value in the text, without the quotes of a string. A key is a string node in front of its value.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Node {
     start: u32,
     end: u32,
@@ -93,6 +96,19 @@ impl Doc {
     fn at(&self, id: u32) -> &Node {
         &self.nodes[id as usize]
     }
+
+    /// With the quotes of a string.
+    fn node_span(&self, id: u32) -> (usize, usize) {
+        let node = self.at(id);
+        let quotes = usize::from(node.kind == Kind::String);
+        (node.start as usize - quotes, node.end as usize + quotes)
+    }
+
+    /// Whether it is what parsing its text gives, node by node. For tests of what makes documents without parsing.
+    pub fn is_as_parsed(&self) -> bool {
+        Doc::parse(self.text.clone())
+            .is_ok_and(|parsed| parsed.nodes == self.nodes && parsed.text == self.text)
+    }
 }
 
 /// A value within a document.
@@ -113,9 +129,7 @@ impl<'a> NodeRef<'a> {
 
     /// The place in the text, with the quotes of a string.
     pub fn span(self) -> (usize, usize) {
-        let node = self.doc.at(self.id);
-        let quotes = usize::from(node.kind == Kind::String);
-        (node.start as usize - quotes, node.end as usize + quotes)
+        self.doc.node_span(self.id)
     }
 
     /// The value as JSON text.
@@ -392,6 +406,9 @@ impl<'a> Parser<'a> {
 
     fn document(&mut self) -> Parsed {
         loop {
+            if self.nodes.len() >= JSON_NODES_MAX {
+                return self.fail("more values than a document may have");
+            }
             self.space();
             let opened = self.value()?;
             if opened {

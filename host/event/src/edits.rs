@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use sha1::Sha1;
 use thiserror::Error;
 
-use crate::doc::escape;
+use crate::doc::{Appended, Splice, escape};
 use crate::limits::EDIT_GROWTH_BYTES_MAX;
 use crate::{Doc, Kind, NodeRef, ParseError};
 
@@ -69,7 +69,7 @@ pub fn apply_edits(doc: &Doc, mut edits: Vec<Edit>) -> Result<Doc, EditError> {
     edits.sort_by_key(|e| (e.node, e.range));
     let mut out = Vec::with_capacity(doc.text().len() + 256 * edits.len());
     let mut notes = Value::Object(Map::new());
-    let mut copied = 0;
+    let (mut copied, mut splices) = (0, Vec::new());
     for of_node in edits.chunk_by(|a, b| a.node == b.node) {
         let id = of_node[0].node;
         let (node, at) = value(doc, id).ok_or(EditError::NoSuchNode { node: id })?;
@@ -80,7 +80,9 @@ pub fn apply_edits(doc: &Doc, mut edits: Vec<Edit>) -> Result<Doc, EditError> {
         }
         out.extend_from_slice(&doc.text()[copied..start]);
         copied = end;
+        let begin = out.len();
         let note = edit_node(node, of_node, &mut out)?;
+        splices.push(Splice { node: id, start: begin, end: out.len() });
         note_at(&mut notes, &at, note);
         if out.len() > start + EDIT_GROWTH_BYTES_MAX {
             return Err(EditError::Growth);
@@ -90,8 +92,8 @@ pub fn apply_edits(doc: &Doc, mut edits: Vec<Edit>) -> Result<Doc, EditError> {
     if doc.root().entries().any(|(key, _)| key.is(b"_meta")) {
         return Ok(with_merged_notes(&Doc::parse(out)?, notes)?);
     }
-    append_notes(&mut out, &notes);
-    Ok(Doc::parse(out)?)
+    let appended = append_notes(&mut out, &notes);
+    Ok(doc.spliced(out, &splices, appended)?)
 }
 
 /// Writes the new value and gives the note for `_meta`.
@@ -209,12 +211,15 @@ fn note_at(notes: &mut Value, place: &[String], note: Value) {
 }
 
 /// Adds `_meta` as the last member of an object that has others and no `_meta`.
-fn append_notes(text: &mut Vec<u8>, notes: &Value) {
+fn append_notes(text: &mut Vec<u8>, notes: &Value) -> Appended {
     let close = text.iter().rposition(|b| *b == b'}').unwrap_or(text.len());
     let behind = text.split_off(close);
     text.extend_from_slice(b",\"_meta\":");
+    let (key, start) = ((close + 2, close + 7), text.len());
     serde_json::to_writer(&mut *text, notes).expect("a Vec takes everything");
+    let value = (start, text.len());
     text.extend_from_slice(&behind);
+    Appended { key, value }
 }
 
 /// Adds notes to the `_meta` that a document has: the last one, if a client sent several.
@@ -358,9 +363,11 @@ mod tests {
     proptest! {
         #[test]
         fn any_edits_give_json_or_an_error(
-            edits in proptest::collection::vec((0u32..12, proptest::option::of((0u32..8, 0u32..8)), 0u8..4, ".{0,3}"), 1..6)
+            with_meta in any::<bool>(),
+            edits in proptest::collection::vec((0u32..18, proptest::option::of((0u32..8, 0u32..8)), 0u8..4, ".{0,3}"), 1..6)
         ) {
-            let doc = Doc::parse(r#"{"a":"b\u00e9c\n","l":[["x","\"y"],{"z":1}],"_meta":{"l":[1]}}"#).unwrap();
+            let meta = if with_meta { r#","_meta":{"l":[1]}"# } else { "" };
+            let doc = Doc::parse(format!(r#" {{"a":"b\u00e9c\n", "l":[["x","\"y"],{{"z":1}}],"e":[{{}}, []]{meta}}} "#)).unwrap();
             let op = |kind, text: String| match kind {
                 0 => EditOp::Remove,
                 1 => EditOp::Replace(text),
@@ -370,6 +377,7 @@ mod tests {
             let edits = edits.into_iter().map(|(node, range, kind, text)| Edit { node, range, op: op(kind, text), rule: "r".into() });
             if let Ok(edited) = apply_edits(&doc, edits.collect()) {
                 prop_assert!(serde_json::from_slice::<Value>(edited.text()).is_ok());
+                prop_assert!(edited.is_as_parsed());
             }
         }
     }

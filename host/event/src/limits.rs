@@ -4,6 +4,9 @@
 pub const JSON_DEPTH_MAX: usize = 512;
 /// Bytes of one JSON document: positions in it are 32 bits wide, and four bytes a node stay free for its neighbours.
 pub const JSON_BYTES_MAX: usize = 256 << 20;
+/// Keys and values of one JSON document: a million take 20 MB of tape, and an event of the largest size that ingest takes has half as
+/// many. A span of ten megabytes of `1,1,1` would have five million.
+pub const JSON_NODES_MAX: usize = 1 << 20;
 /// Events of one micro-batch.
 pub const BATCH_EVENTS_MAX: usize = 1024;
 /// Bytes of the text of a path or selector.

@@ -24,6 +24,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     assert_eq!(doc.root().kind(), Kind::Object, "only objects can be edited");
+    assert!(edited.is_as_parsed(), "the tape is not that of the text");
     let keys = keys(doc.root());
     assert!(edits.iter().all(|edit| !keys.contains(&edit.node)), "keys can not be edited");
     let (Some(before), Some(after)) = (read(doc.text()), read(edited.text())) else {
