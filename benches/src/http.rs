@@ -100,6 +100,7 @@ impl Host {
         let mut child = Command::new(&binary)
             .arg("run")
             .current_dir(dir)
+            .env_remove(crate::KEEP_PAGES)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;

@@ -12,17 +12,6 @@ pub struct Took {
     pub cpu: Duration,
 }
 
-/// As much as any of the benchmarks needs at once.
-const WARM_BYTES: usize = 512 << 20;
-
-/// Touches as many pages as the work that is measured next will use, and gives them back. On a virtual machine the first touch
-/// of a page that the host took away costs microseconds; whoever of two is measured first would pay for both.
-pub fn warm_memory() {
-    let mut pages = vec![0u8; WARM_BYTES];
-    pages.chunks_mut(4096).for_each(|page| page[0] = 1);
-    std::hint::black_box(&pages);
-}
-
 pub fn time(work: impl FnOnce()) -> Took {
     let (cpu, wall) = (cpu_now(), Instant::now());
     work();

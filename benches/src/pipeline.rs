@@ -10,7 +10,7 @@ use host_queue::{Embedded, EmbeddedConfig, Queue};
 use host_sink::{ParquetSink, SinkConfig};
 use tokio::runtime::Runtime;
 
-use crate::measure::{Row, Took, in_turn, time, warm_memory};
+use crate::measure::{Row, Took, in_turn, time};
 use crate::stages::FourPlugins;
 
 struct Nobody;
@@ -60,7 +60,6 @@ pub fn ours(records: &[Record], workers: u32, plugins: &Arc<FourPlugins>, tokio:
         stop: Arc::clone(&stop),
         metrics: Arc::new(WorkerMetrics::default()),
     };
-    warm_memory();
     let took = time(|| {
         std::thread::scope(|scope| {
             for worker in (0..workers).map(worker) {
@@ -99,7 +98,6 @@ pub fn floor(records: &[Record], tokio: &Runtime) -> Took {
         }
         chunk.close(end).expect("a temporary folder");
     };
-    warm_memory();
     time(|| {
         std::thread::scope(|scope| drop(named("floor").spawn_scoped(scope, work).expect("a thread")));
     })
