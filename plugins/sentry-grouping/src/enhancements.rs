@@ -1,8 +1,10 @@
 //! Stack trace rules: `family:native stack.function:std::* -app`.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use conditions::Glob;
+use hashbrown::HashMap;
 
 use crate::frames::{Frame, Thrown};
 use crate::lines::{rules, term, words};
@@ -13,7 +15,15 @@ pub struct Enhancements {
     rules: Vec<Rule>,
     /// Whether any of them does more than to say whose frames are.
     group: bool,
+    /// How many of them, from the first one on, look at a frame alone and say whose it is: the built-in ones at least.
+    plain: usize,
+    /// What those said of frames that were met before.
+    known: RefCell<HashMap<Box<[u8]>, Option<bool>>>,
 }
+
+/// The same frames come again and again, and asking all rules about one costs a microsecond.
+const KNOWN_FRAMES_MAX: usize = 8192;
+const KNOWN_FRAME_BYTES_MAX: usize = 1024;
 
 /// What rules say of a stack trace as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -110,17 +120,22 @@ impl Enhancements {
             .map(|(number, line)| rule(line).map_err(|what| format!("enhancements, line {number}: {what}")));
         let rules = parsed.collect::<Result<Vec<_>, _>>()?;
         let group = rules.iter().any(|rule| rule.actions.iter().any(|action| !action.is_about_frames()));
-        Ok(Enhancements { rules, group })
+        let plain = rules.iter().take_while(|rule| rule.is_plain()).count();
+        Ok(Enhancements { rules, group, plain, known: RefCell::default() })
     }
 
     /// First all rules say whose each frame is; then, knowing that, what counts.
     pub fn apply(&self, frames: &mut [Frame<'_>], thrown: &Thrown<'_>) -> Limits {
         let mut limits = Limits::default();
+        let mut scratch = Vec::new();
+        for frame in frames.iter_mut() {
+            frame.in_app = self.whose(frame, &mut scratch).unwrap_or(frame.in_app);
+        }
         for is_about_frames in [true, false] {
             if !is_about_frames && !self.group {
                 break;
             }
-            for rule in &self.rules {
+            for rule in &self.rules[self.plain..] {
                 let actions =
                     || rule.actions.iter().filter(|action| action.is_about_frames() == is_about_frames);
                 if actions().next().is_none() {
@@ -134,6 +149,56 @@ impl Enhancements {
             }
         }
         limits
+    }
+}
+
+impl Enhancements {
+    /// What the plain rules say, the last one that matches: whether it is the application's.
+    fn whose(&self, frame: &Frame<'_>, key: &mut Vec<u8>) -> Option<bool> {
+        frame.write_key(key);
+        if key.len() > KNOWN_FRAME_BYTES_MAX {
+            return self.ask(frame);
+        }
+        let mut known = self.known.borrow_mut();
+        if let Some(said) = known.get(key.as_slice()) {
+            return *said;
+        }
+        if known.len() >= KNOWN_FRAMES_MAX {
+            known.clear();
+        }
+        let said = self.ask(frame);
+        known.insert(key.as_slice().into(), said);
+        said
+    }
+
+    fn ask(&self, frame: &Frame<'_>) -> Option<bool> {
+        let is_for = |rule: &&Rule| {
+            rule.terms.iter().all(|t| t.matcher.matches(frame, &Thrown::default()) != t.negated)
+        };
+        let said = self.rules[..self.plain].iter().rev().find(is_for)?;
+        said.actions.iter().rev().find_map(|action| match action {
+            Action::App(value, Reach::This) => Some(*value),
+            _ => None,
+        })
+    }
+}
+
+impl Rule {
+    /// Whether all it needs is in the key of a frame, and all it does is to say whose the frame is.
+    fn is_plain(&self) -> bool {
+        let is_plain = |term: &Term| {
+            term.whose == Whose::This
+                && matches!(
+                    term.matcher,
+                    Matcher::Family(_)
+                        | Matcher::Function(_)
+                        | Matcher::Module(_)
+                        | Matcher::Path(_)
+                        | Matcher::Package(_)
+                )
+        };
+        self.terms.iter().all(is_plain)
+            && self.actions.iter().all(|action| matches!(action, Action::App(_, Reach::This)))
     }
 }
 

@@ -38,7 +38,11 @@ impl<'a> Exception<'a> {
 
     /// What it adds to the hash of a variant; nothing if it has no part in it.
     pub fn values(&self, scope: Scope) -> Vec<String> {
-        let stack = self.stack.values(scope);
+        self.values_with(scope, self.stack.values(scope))
+    }
+
+    /// The same, with what its stack trace adds.
+    pub fn values_with(&self, scope: Scope, stack: Vec<String>) -> Vec<String> {
         // Without a stack trace there is nothing that the system's frames could say.
         if scope == Scope::System && self.stack.frames.is_empty() {
             return Vec::new();

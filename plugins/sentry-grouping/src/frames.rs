@@ -51,6 +51,8 @@ pub struct Frame<'a> {
     pub in_app: bool,
     /// Whether it says nothing, repeats the one before it, or a rule took it out of the hash (`-group`).
     pub ignored: bool,
+    /// What it adds to a hash: all values in a row, as they are hashed.
+    said: String,
 }
 
 impl<'a> Stack<'a> {
@@ -66,14 +68,16 @@ impl<'a> Stack<'a> {
             frame.ignored |= is_javascript && is_page;
         }
         let limits = rules.apply(&mut frames, thrown);
+        // Each variant of each way to group asks for it.
+        frames.iter_mut().filter(|frame| !frame.ignored).for_each(|frame| frame.said = frame.say());
         Stack { frames, limits }
     }
 
     /// What it adds to the hash of a variant.
     pub fn values(&self, scope: Scope) -> Vec<String> {
         let counts = |frame: &&Frame<'_>| !frame.ignored && (scope == Scope::System || frame.in_app);
-        let all = self.frames.iter().filter(counts).map(Frame::values);
-        let mut all: Vec<Vec<String>> = all.filter(|values| !values.is_empty()).collect();
+        let all = self.frames.iter().filter(counts).map(|frame| &frame.said);
+        let mut all: Vec<&String> = all.filter(|said| !said.is_empty()).collect();
         let Limits { frames_max, frames_min, is_inverted } = self.limits;
         if frames_max > 0 && all.len() > frames_max {
             all.drain(..all.len() - frames_max);
@@ -84,7 +88,7 @@ impl<'a> Stack<'a> {
         if is_inverted {
             all.reverse();
         }
-        all.concat()
+        all.into_iter().cloned().collect()
     }
 }
 
@@ -106,6 +110,18 @@ impl<'a> Frame<'a> {
             category: item.text("data.category").map(Cow::Borrowed),
             in_app: item.flag("in_app").unwrap_or(false),
             ignored: false,
+            said: String::new(),
+        }
+    }
+
+    /// All that a rule can ask of a frame by itself. Lengths keep the parts apart.
+    pub fn write_key(&self, key: &mut Vec<u8>) {
+        key.clear();
+        key.push(Family::of(self.platform).bit());
+        for part in [self.function.as_deref(), self.module, self.path(), self.package] {
+            let length = part.map_or(u32::MAX, |text| text.len() as u32);
+            key.extend_from_slice(&length.to_le_bytes());
+            key.extend_from_slice(part.unwrap_or_default().as_bytes());
         }
     }
 
@@ -131,17 +147,16 @@ impl<'a> Frame<'a> {
                 == (before.abs_path, before.package, before.module, before.filename, before.line)
     }
 
-    /// What it adds to a hash.
-    fn values(&self) -> Vec<String> {
-        let mut values = Vec::with_capacity(3);
-        values.extend(self.place().map(Cow::into_owned));
+    fn say(&self) -> String {
+        let mut said = String::new();
+        said.extend(self.place());
         let line = self.source_line();
         let is_covered = self.is_javascript() && self.has_source_map && line.is_some();
         if let Some(name) = self.function.as_deref().filter(|_| !is_covered) {
-            values.extend(names::function(name, self.platform).map(Cow::into_owned));
+            said.extend(names::function(name, self.platform));
         }
-        values.extend(line);
-        values
+        said.extend(line);
+        said
     }
 
     /// The module, else the name of the file.
@@ -175,7 +190,13 @@ impl<'a> Frame<'a> {
         if is_bundle || is_page() {
             return None;
         }
-        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-        (!line.is_empty()).then_some(line)
+        let mut single = String::with_capacity(line.len());
+        for word in line.split_whitespace() {
+            if !single.is_empty() {
+                single.push(' ');
+            }
+            single.push_str(word);
+        }
+        (!single.is_empty()).then_some(single)
     }
 }

@@ -23,7 +23,8 @@ pub struct Variant {
 pub fn hash_of(values: impl IntoIterator<Item = impl AsRef<str>>) -> Hash {
     let mut digest = Md5::new();
     values.into_iter().for_each(|value| digest.update(value.as_ref()));
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |n: u8| char::from(b"0123456789abcdef"[usize::from(n)]);
+    digest.finalize().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The variants of the first strategy that has something to say, in Sentry's order; the one that decides first.
@@ -47,11 +48,17 @@ fn exceptions(event: &Event<'_>, platform: &str, rules: &Enhancements) -> Vec<Va
         return Vec::new();
     }
     let all = exceptions::of(event, platform, rules);
-    let has = |scope| all.iter().any(|e| !e.stack.values(scope).is_empty());
-    let values = |scope| all.iter().flat_map(|e| e.values(scope)).collect::<Vec<_>>();
+    let stacks = |scope| all.iter().map(|e| e.stack.values(scope)).collect::<Vec<_>>();
+    let (of_app, of_system) = (stacks(Scope::App), stacks(Scope::System));
+    let is_empty = |stacks: &[Vec<String>]| stacks.iter().all(Vec::is_empty);
     // A stack trace without a frame of the application is told by the system's frames alone.
-    let app = if has(Scope::App) || !has(Scope::System) { values(Scope::App) } else { Vec::new() };
-    variants(app, values(Scope::System))
+    let is_told_by_system = is_empty(&of_app) && !is_empty(&of_system);
+    let values = |scope, stacks: Vec<Vec<String>>| {
+        let of_each = all.iter().zip(stacks).map(|(e, stack)| e.values_with(scope, stack));
+        of_each.flatten().collect::<Vec<_>>()
+    };
+    let app = if is_told_by_system { Vec::new() } else { values(Scope::App, of_app) };
+    variants(app, values(Scope::System, of_system))
 }
 
 fn variants(app: Vec<String>, system: Vec<String>) -> Vec<Variant> {
