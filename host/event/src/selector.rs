@@ -3,6 +3,7 @@
 
 use thiserror::Error;
 
+use crate::columns::{OwnStep, steps_to};
 use crate::limits::PATH_BYTES_MAX;
 use crate::path::{Segment, Source, Word, read_word};
 use crate::{Doc, Kind, Path};
@@ -142,20 +143,15 @@ impl Selector {
         self.grants_path(path) && (path.source != Source::Document || !self.root.has_negation())
     }
 
-    /// Whether it names that node of a document, whatever its kind is: for edits.
+    /// Whether it names that node of a document, by the same way by which `leaves` comes to it: for edits. Without a type, of
+    /// whatever kind the node is.
     pub fn grants_node(&self, doc: &Doc, node: u32) -> bool {
         if self.is_everything() {
             return true;
         }
-        let Some(steps) = crate::edits::place(doc.root(), node) else { return false };
-        let steps: Vec<_> = steps
-            .iter()
-            .map(|step| match step.parse() {
-                Ok(index) => Step::Element(Some(index)),
-                Err(_) => Step::Key(step.as_bytes()),
-            })
-            .collect();
-        self.root.matches(&steps, Kind::String)
+        let Some(steps) = steps_to(doc.root(), node) else { return false };
+        let steps: Vec<_> = steps.iter().map(OwnStep::as_step).collect();
+        doc.node(node).is_some_and(|node| self.root.matches(&steps, node.kind()))
     }
 
     /// Whether it names everything.

@@ -3,6 +3,7 @@
 //! A selector is evaluated once per distinct path and kind, not once per value: the table of paths gives each a number,
 //! and the answer is kept under it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -164,6 +165,70 @@ const LISTS: [&[u8]; 3] = [b"exception", b"threads", b"breadcrumbs"];
 /// Keys under which `[[key, value], ...]` stands for an object.
 const PAIRS: [&[u8]; 6] = [b"tags", b"headers", b"cookies", b"env", b"query_string", b"data"];
 
+fn is_pair_list(node: NodeRef<'_>, key: NodeRef<'_>) -> bool {
+    PAIRS.iter().any(|name| key.is(name)) && pairs(node).next().is_some()
+}
+
+/// Key and value, if it is a pair.
+fn as_pair<'a>(item: NodeRef<'a>) -> Option<(NodeRef<'a>, NodeRef<'a>)> {
+    let mut parts = item.items();
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(key), Some(value), None) if key.kind() == Kind::String => Some((key, value)),
+        _ => None,
+    }
+}
+
+/// What [`Step`] is, for a way that is not in the table of paths.
+pub(crate) enum OwnStep<'a> {
+    Key(Cow<'a, str>),
+    Element(u64),
+}
+
+impl OwnStep<'_> {
+    pub(crate) fn as_step(&self) -> Step<'_> {
+        match self {
+            OwnStep::Key(key) => Step::Key(key.as_bytes()),
+            OwnStep::Element(index) => Step::Element(Some(*index)),
+        }
+    }
+}
+
+/// The way by which [`Walk`] comes to a node; `None` for what it does not come to.
+pub(crate) fn steps_to<'a>(root: NodeRef<'a>, id: u32) -> Option<Vec<OwnStep<'a>>> {
+    let is_before = |node: NodeRef<'_>| node.id() <= id;
+    let name = |key: NodeRef<'a>| OwnStep::Key(key.as_str().unwrap_or_default());
+    let (mut key, mut node) = root.entries().take_while(|(_, v)| is_before(*v)).last()?;
+    let mut steps = vec![name(key)];
+    if node.kind() == Kind::Array && LISTS.iter().any(|list| key.is(list)) {
+        steps.push(OwnStep::Key(Cow::Borrowed("values")));
+    }
+    while node.id() != id {
+        if node.kind() == Kind::Object {
+            (key, node) = node.entries().take_while(|(_, v)| is_before(*v)).last()?;
+            steps.push(name(key));
+            continue;
+        }
+        let (index, item) = (0u64..).zip(node.items()).take_while(|(_, item)| is_before(*item)).last()?;
+        match as_pair(item).filter(|_| is_pair_list(node, key)) {
+            Some((of_pair, value)) => {
+                if !is_before(value) {
+                    return None;
+                }
+                (key, node) = (of_pair, value);
+                steps.push(name(key));
+            }
+            None => {
+                if is_pair_list(node, key) {
+                    key = item;
+                }
+                node = item;
+                steps.push(OwnStep::Element(index));
+            }
+        }
+    }
+    Some(steps)
+}
+
 impl Walk<'_> {
     fn document(&mut self, root: NodeRef<'_>) {
         let mut before = None;
@@ -203,9 +268,7 @@ impl Walk<'_> {
                     self.value(value, path, key);
                 }
             }
-            Kind::Array if PAIRS.iter().any(|name| key.is(name)) && pairs(node).next().is_some() => {
-                self.pair_list(node, path);
-            }
+            Kind::Array if is_pair_list(node, key) => self.pair_list(node, path),
             Kind::Array => {
                 let element = self.paths.element(path);
                 for (index, item) in node.items().enumerate() {
@@ -222,14 +285,13 @@ impl Walk<'_> {
     fn pair_list(&mut self, list: NodeRef<'_>, path: PathId) {
         let mut before = None;
         for (index, item) in list.items().enumerate() {
-            let mut parts = item.items();
-            match (parts.next(), parts.next(), parts.next()) {
-                (Some(key), Some(value), None) if key.kind() == Kind::String => {
+            match as_pair(item) {
+                Some((key, value)) => {
                     let path = self.member(path, before, key);
                     before = Some(path);
                     self.value(value, path, key);
                 }
-                _ => {
+                None => {
                     let element = self.paths.element(path);
                     self.indices.push(index as u64);
                     self.value(item, element, item);

@@ -180,3 +180,57 @@ proptest! {
         check_members(&format!(r#"{{"list":[{}]}}"#, list.join(",")), &["a", "b", "c"]);
     }
 }
+
+#[test]
+fn what_a_selector_names_it_grants_and_nothing_else() {
+    const ALL: &str = "$string || $number || $boolean || $object || $array";
+    let docs = [
+        r#"{"5":"five","l":{"0":"x","00":"y"},"a":["p",{"0":"q"}]}"#,
+        r#"{"tags":[["secret","s"],["0","t"],["odd"],"u",["a","b","c"],[1,"v"]],"x":[["secret","w"]]}"#,
+        r#"{"exception":[{"type":"E"}],"threads":{"values":[{"name":"m"}]},"o":{"exception":[{"type":"F"}]}}"#,
+        r#"{"request":{"headers":[["Cookie",[["k","v"]]]],"data":{"data":[["n",{"m":1}]]}},"_meta":{"a":"b"}}"#,
+        r#"{"\u0061":{"k\u0065y":"v"},"n":1,"t":true,"z":null,"d":1,"d":"2"}"#,
+    ];
+    for (json, selector) in docs.iter().flat_map(|json| {
+        [
+            "'5'",
+            "l.0",
+            "l.*",
+            "a.*",
+            "a.0",
+            "a.1.0",
+            "tags.secret",
+            "tags.0",
+            "tags.*",
+            "tags.2.0",
+            "exception.values.*.type",
+            "exception.values.0.type",
+            "o.exception.0.type",
+            "threads.**",
+            "request.headers.cookie.k",
+            "request.data.**",
+            "a.key",
+            "$number",
+            "$string && d",
+            "!$string",
+            "**.n.m",
+        ]
+        .map(|selector| (*json, selector))
+    }) {
+        let mut c = columns(&[json]);
+        let parsed = crate::Selector::parse(selector).unwrap();
+        let named = c.leaves(selector).unwrap().ids;
+        for id in c.leaves(ALL).unwrap().ids {
+            let (row, node) = c.leaf(id).unwrap();
+            let doc = &c.event(row).doc;
+            // A selector without a type names strings; what it grants may be of any kind.
+            let is_string = doc.node(node).unwrap().kind() == Kind::String;
+            let is_granted = parsed.grants_node(doc, node);
+            assert!(!named.contains(&id) || is_granted, "{selector} names node {node} of {json}");
+            assert!(
+                !is_string || is_granted == named.contains(&id),
+                "{selector} grants node {node} of {json}"
+            );
+        }
+    }
+}
