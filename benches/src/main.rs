@@ -7,6 +7,7 @@ mod http;
 mod measure;
 mod pipeline;
 mod plugin_call;
+mod scrub;
 mod stages;
 
 use std::fmt::Write;
@@ -46,6 +47,9 @@ fn main() -> anyhow::Result<()> {
     let mut rows: Vec<Row> = Vec::new();
     if wanted("plugin") {
         show(&mut rows, plugin_call::rows(&records, cache.path())?);
+    }
+    if wanted("scrub") {
+        show(&mut rows, vec![scrub::row(&records, cache.path())?]);
     }
     if wanted("pipeline") || wanted("workers") || wanted("flat") {
         let plugins = Arc::new(stages::FourPlugins::load(cache.path())?);

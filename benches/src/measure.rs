@@ -48,7 +48,10 @@ pub struct Row {
 
 impl Row {
     pub fn at_least(what: impl Into<String>, bar: f64, figure: f64, detail: &str) -> Row {
-        let figure_text = format!("{figure:.2} ({detail})");
+        let figure_text = match figure < 100.0 {
+            true => format!("{figure:.2} ({detail})"),
+            false => format!("{figure:.0} ({detail})"),
+        };
         Row { what: what.into(), bar: format!("≥ {bar}"), figure: figure_text, holds: figure >= bar }
     }
 

@@ -20,10 +20,10 @@ pub fn rows(records: &[Record], cache: &Path) -> anyhow::Result<Vec<Row>> {
     let mut stage = stages::factory(&runtime, "bench-filter", StageKind::Filter, "{}")?.instantiate()?;
     let mut native = ThreeStrings::init(serde_json::from_str("{}")?).map_err(anyhow::Error::msg)?;
     let mut columns = Columns::default();
-    columns.load(records.iter().filter_map(event).take(BATCH).collect());
+    columns.load(records.iter().filter_map(error).take(BATCH).collect());
     assert_eq!(columns.len(), BATCH, "the corpus has enough errors");
     let mut of_native = Columns::default();
-    of_native.load(records.iter().filter_map(event).take(BATCH).collect());
+    of_native.load(records.iter().filter_map(error).take(BATCH).collect());
     let per_event = |seconds: f64| seconds * 1e9 / (CALLS * BATCH) as f64;
     let wasm = || {
         // The columns are extracted anew for every batch, as in life.
@@ -74,7 +74,7 @@ pub fn rows(records: &[Record], cache: &Path) -> anyhow::Result<Vec<Row>> {
     ])
 }
 
-fn event(record: &Record) -> Option<Event> {
+pub fn error(record: &Record) -> Option<Event> {
     let Body::Item { category: category @ host_event::Category::Error, payload } = &record.body else {
         return None;
     };

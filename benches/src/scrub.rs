@@ -1,0 +1,53 @@
+//! How much text the scrubber goes through, as a component with its default rules, on the errors of the corpus.
+
+use std::hint::black_box;
+use std::path::Path;
+
+use host_event::{Columns, Record};
+use host_pipeline::{Stage, StageKind};
+
+use crate::measure::{Row, in_turn, time};
+use crate::{plugin_call, stages};
+
+const BATCH: usize = 256;
+const CALLS: usize = 10;
+const ROUNDS: usize = 9;
+
+pub fn row(records: &[Record], cache: &Path) -> anyhow::Result<Row> {
+    let runtime = stages::runtime(cache)?;
+    let mut stage = stages::factory(&runtime, "pii-scrubber", StageKind::Scrubber, "{}")?.instantiate()?;
+    let batch = || {
+        let mut columns = Columns::default();
+        columns.load(records.iter().filter_map(plugin_call::error).take(BATCH).collect());
+        columns
+    };
+    let (mut columns, mut walked) = (batch(), batch());
+    let text = walked.leaves("**")?.data.len();
+    let rate = |seconds: f64| (text * CALLS) as f64 / seconds / 1e6;
+    let scrubbed = || {
+        let took = time(|| {
+            for _ in 0..CALLS {
+                columns.changed();
+                let answer = stage.run(&mut columns);
+                assert!(answer.faults.is_empty(), "{:?}", answer.faults);
+                black_box(answer);
+            }
+        });
+        rate(took.cpu.as_secs_f64())
+    };
+    let walk = || {
+        let took = time(|| {
+            for _ in 0..CALLS {
+                walked.changed();
+                black_box(walked.leaves("**").expect("a selector")).ids.len();
+            }
+        });
+        rate(took.cpu.as_secs_f64())
+    };
+    let (scrubbed, walk) = in_turn(ROUNDS, scrubbed, walk);
+    let detail = format!(
+        "errors of {} bytes of text; finding and copying the leaves, included, alone {walk:.0} MB/s",
+        text / BATCH
+    );
+    Ok(Row::at_least("the scrubber as a component, MB/s of leaf text per core", 300.0, scrubbed, &detail))
+}
