@@ -38,9 +38,10 @@ pub enum KeyTest {
 /// Words, found in any key that contains one of them, in either case.
 #[derive(Debug, Clone)]
 pub struct Words {
+    /// In order, so that those with the same first byte are side by side.
     words: Vec<Box<[u8]>>,
-    /// Whether a word begins with this byte, in either case: most bytes of most keys begin none.
-    begins: Box<[bool; 256]>,
+    /// For each byte, the words that begin with it in either case, as a range of `words`: most bytes of most keys begin none.
+    begins: Box<[(u16, u16); 256]>,
     whole_keys: &'static [&'static str],
 }
 
@@ -58,7 +59,7 @@ impl KeyTest {
     pub fn matches_path(&self, path: &str) -> bool {
         match self {
             KeyTest::Words(words) => {
-                words.are_in(path.as_bytes()) || segments(path).iter().any(|key| words.are(key))
+                words.are_in(path.as_bytes()) || segments(path).iter().any(|key| words.are(key.as_bytes()))
             }
             KeyTest::Regex(regex) => segments(path).iter().any(|key| regex.is_match(key)),
         }
@@ -66,9 +67,7 @@ impl KeyTest {
 
     pub fn matches_key(&self, key: &[u8]) -> bool {
         match self {
-            KeyTest::Words(words) => {
-                words.are_in(key) || std::str::from_utf8(key).is_ok_and(|key| words.are(key))
-            }
+            KeyTest::Words(words) => words.are_in(key) || words.are(key),
             KeyTest::Regex(regex) => std::str::from_utf8(key).is_ok_and(|key| regex.is_match(key)),
         }
     }
@@ -76,24 +75,36 @@ impl KeyTest {
 
 impl Words {
     fn new(words: impl Iterator<Item = String>, whole_keys: &'static [&'static str]) -> Words {
-        let words: Vec<Box<[u8]>> = words.map(|w| w.to_ascii_lowercase().into_bytes().into()).collect();
-        let mut begins = Box::new([false; 256]);
-        for first in words.iter().filter_map(|w| w.first()) {
-            begins[usize::from(*first)] = true;
-            begins[usize::from(first.to_ascii_uppercase())] = true;
+        let mut words: Vec<Box<[u8]>> = words.map(|w| w.to_ascii_lowercase().into_bytes().into()).collect();
+        words.sort_unstable();
+        words.truncate(usize::from(u16::MAX));
+        let mut begins = Box::new([(0, 0); 256]);
+        for (at, word) in (0u16..).zip(&words) {
+            for first in word.first().into_iter().flat_map(|b| [*b, b.to_ascii_uppercase()]) {
+                let (from, to) = &mut begins[usize::from(first)];
+                *from = if *to == 0 { at } else { *from };
+                *to = at + 1;
+            }
         }
         Words { words, begins, whole_keys }
     }
 
     fn are_in(&self, key: &[u8]) -> bool {
-        (0..key.len()).filter(|at| self.begins[usize::from(key[*at])]).any(|at| {
+        key.iter().enumerate().any(|(at, first)| {
+            let (from, to) = self.begins[usize::from(*first)];
+            let words = &self.words[usize::from(from)..usize::from(to)];
             let rest = &key[at..];
-            self.words.iter().any(|w| rest.get(..w.len()).is_some_and(|part| part.eq_ignore_ascii_case(w)))
+            words.iter().any(|w| {
+                // The second byte tells most of them apart, without a loop.
+                let second = |text: &[u8]| text.get(1).map(u8::to_ascii_lowercase);
+                (w.len() < 2 || second(w) == second(rest))
+                    && rest.get(..w.len()).is_some_and(|part| part.eq_ignore_ascii_case(w))
+            })
         })
     }
 
-    fn are(&self, key: &str) -> bool {
-        self.whole_keys.iter().any(|whole| key.eq_ignore_ascii_case(whole))
+    fn are(&self, key: &[u8]) -> bool {
+        self.whole_keys.iter().any(|whole| key.eq_ignore_ascii_case(whole.as_bytes()))
     }
 }
 

@@ -45,7 +45,9 @@ impl Scrubber for PiiScrubber {
     }
 
     fn scrub(&mut self, leaf: &Leaf<'_>, edits: &mut Edits) {
-        self.leaf(leaf, 0, edits);
+        if let Some((_, set)) = self.plan.set(0, leaf.selector) {
+            scrub_leaf(set, leaf, &mut self.found, edits);
+        }
     }
 
     fn scrub_all(&mut self, leaves: &Leaves<'_>, edits: &mut Edits) {
@@ -53,9 +55,14 @@ impl Scrubber for PiiScrubber {
         let (events, paths, keys, offsets) =
             (leaves.events(), leaves.paths(), leaves.path_keys(), leaves.offsets());
         let data = leaves.data().as_bytes();
+        // Leaves of one project follow each other: its rules are looked up once.
+        let (mut known, mut rules) = (usize::MAX, None);
         for i in 0..leaves.len() {
             let table = self.tables[events[i] as usize];
-            let Some((set_id, set)) = self.plan.set(table, leaves.selector()) else { continue };
+            if table != known {
+                (known, rules) = (table, self.plan.set(table, leaves.selector()));
+            }
+            let Some((set_id, set)) = rules else { continue };
             // Most leaves have nothing to do with any rule. They must get by without a look at more than these few words.
             let path = paths[i] as usize;
             match self.decided.get(set_id, keys[path], || set.whole(leaves.path_text(path))) {
@@ -69,7 +76,7 @@ impl Scrubber for PiiScrubber {
                 }
                 Whole::Rule(_) => {}
             }
-            self.leaf(&leaves.get(i), table, edits);
+            scrub_leaf(set, &leaves.get(i), &mut self.found, edits);
         }
     }
 }
@@ -160,32 +167,31 @@ impl PiiScrubber {
         }
         debug_assert!(self.tables.iter().all(|t| *t < self.plan.tables()));
     }
+}
 
-    /// Edits one value.
-    fn leaf(&mut self, leaf: &Leaf<'_>, table: usize, edits: &mut Edits) {
-        let Some((_, set)) = self.plan.set(table, leaf.selector) else { return };
-        // How many tokens were counted is no token.
-        let is_count = leaf.kind == LeafKind::Number && keys::counts_tokens(leaf.path);
-        match set.whole(leaf.path) {
-            Whole::Exempt => return,
-            Whole::Rule(rule) if !is_count || set.anything == Some(rule) => {
-                return take_whole(&set.rules[usize::from(rule)], leaf, edits);
-            }
-            _ => {}
+/// Edits one value.
+fn scrub_leaf(set: &RuleSet, leaf: &Leaf<'_>, found: &mut Vec<Found>, edits: &mut Edits) {
+    // How many tokens were counted is no token.
+    let is_count = leaf.kind == LeafKind::Number && keys::counts_tokens(leaf.path);
+    match set.whole(leaf.path) {
+        Whole::Exempt => return,
+        Whole::Rule(rule) if !is_count || set.anything == Some(rule) => {
+            return take_whole(&set.rules[usize::from(rule)], leaf, edits);
         }
-        self.found.clear();
-        search(set, leaf.text.as_bytes(), &mut self.found);
-        if self.found.len() > MATCHES_MAX {
-            return take_whole(&set.rules[usize::from(self.found[0].rule)], leaf, edits);
-        }
-        for found in without_overlaps(&mut self.found) {
-            let rule = &set.rules[usize::from(found.rule)];
-            // A number has no parts: it goes as a whole.
-            let range = (leaf.kind == LeafKind::String).then_some((found.start, found.end));
-            redact(&rule.redaction, leaf, range, &rule.name, edits);
-            if range.is_none() {
-                break;
-            }
+        _ => {}
+    }
+    found.clear();
+    search(set, leaf.text.as_bytes(), found);
+    if found.len() > MATCHES_MAX {
+        return take_whole(&set.rules[usize::from(found[0].rule)], leaf, edits);
+    }
+    for found in without_overlaps(found) {
+        let rule = &set.rules[usize::from(found.rule)];
+        // A number has no parts: it goes as a whole.
+        let range = (leaf.kind == LeafKind::String).then_some((found.start, found.end));
+        redact(&rule.redaction, leaf, range, &rule.name, edits);
+        if range.is_none() {
+            break;
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Finds what rules are about in one pass over a text.
 //!
-//! A table says for each byte whether something can begin, or be recognised, there: `@` for an e-mail address, `:` for a MAC or IPv6
-//! address or credentials in a URL, a digit for numbers of every kind. All other bytes cost one look into the table. What the table
-//! stops at is checked by hand-written code that looks a bounded way around, or goes on behind what it found, so that no text
+//! Two tables say for each byte, with the one behind it, whether something can begin, or be recognised, there: `@` for an e-mail address, `:` for a MAC or IPv6
+//! address or credentials in a URL, a digit for numbers of every kind. All other bytes cost one look into the tables. What these
+//! stop at is checked by hand-written code that looks a bounded way around, or goes on behind what it found, so that no text
 //! takes more than linear time.
 
 mod numbers;
@@ -51,12 +51,19 @@ impl Kind {
     }
 }
 
-/// A set of kinds, and the table for it.
+/// A set of kinds, and the tables for it.
 #[derive(Debug, Clone)]
 pub struct Scanner {
     kinds: u16,
-    stops: Box<[bool; 256]>,
+    /// A byte is looked at if it and the one behind it have a bit in common: a `b` is of interest if an `e` follows it.
+    first: Box<[u8; 256]>,
+    second: Box<[u8; 256]>,
+    /// Whether all stops are in `RANGE`, or a `b`, so that eight bytes can be compared at once.
+    is_plain: bool,
 }
+
+/// The first and the last of the bytes among which most stops are.
+const RANGE: (u8, u8) = (b'-', b'@');
 
 /// Something found in a text, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,22 +76,30 @@ pub struct Match {
 impl Scanner {
     pub fn new(kinds: impl IntoIterator<Item = Kind>) -> Scanner {
         let kinds = kinds.into_iter().fold(0, |bits, kind| bits | kind.bit());
-        let mut scanner = Scanner { kinds, stops: Box::new([false; 256]) };
-        let stops: [(&[Kind], &[u8]); 8] = [
-            (&[Kind::Email], b"@"),
-            (&[Kind::Ip, Kind::Mac, Kind::UrlAuth, Kind::Pair], b":"),
-            (&[Kind::Pair], b"="),
-            (&[Kind::Ip, Kind::CreditCard, Kind::Iban, Kind::Imei, Kind::UsSsn, Kind::Uuid], b"0123456789"),
-            (&[Kind::Uuid], b"abcdefABCDEF"),
-            (&[Kind::Uuid, Kind::PemKey, Kind::Mac], b"-"),
-            (&[Kind::UserPath], b"/\\"),
-            (&[Kind::Bearer], b"Bb"),
+        let mut scanner =
+            Scanner { kinds, first: Box::new([0; 256]), second: Box::new([0; 256]), is_plain: false };
+        // Which bit, for which kinds, the bytes to stop at, and what has to follow them; nothing is anything.
+        #[expect(clippy::type_complexity, reason = "a table, read once")]
+        let stops: [(u8, &[Kind], &[u8], &[u8]); 9] = [
+            (1, &[Kind::Email], b"@", b""),
+            (1, &[Kind::Ip, Kind::Mac, Kind::UrlAuth, Kind::Pair], b":", b""),
+            (1, &[Kind::Pair], b"=", b""),
+            (1, &[Kind::UserPath], b"/\\", b""),
+            (1, &[Kind::Uuid, Kind::Mac], b"-", b""),
+            (1, &[Kind::Uuid], b"0123456789abcdefABCDEF", b""),
+            (2, &[Kind::Ip, Kind::CreditCard, Kind::Iban, Kind::Imei, Kind::UsSsn], DIGITS, b"0123456789.- "),
+            (4, &[Kind::PemKey], b"-", b"-"),
+            (8, &[Kind::Bearer], b"Bb", b"Ee"),
         ];
-        for (kinds, bytes) in stops {
+        scanner.second.fill(1);
+        for (bit, kinds, bytes, next) in stops {
             if kinds.iter().any(|kind| scanner.looks_for(*kind)) {
-                bytes.iter().for_each(|b| scanner.stops[usize::from(*b)] = true);
+                bytes.iter().for_each(|b| scanner.first[usize::from(*b)] |= bit);
+                next.iter().for_each(|b| scanner.second[usize::from(*b)] |= bit);
             }
         }
+        let is_near = |b: u8| (RANGE.0..=RANGE.1).contains(&b) || matches!(b, b'b' | b'B');
+        scanner.is_plain = (0..=u8::MAX).all(|b| scanner.first[usize::from(b)] == 0 || is_near(b));
         scanner
     }
 
@@ -100,22 +115,53 @@ impl Scanner {
     /// the keys of pairs.
     pub fn scan(&self, text: &[u8], mut is_secret: impl FnMut(&[u8]) -> bool, mut found: impl FnMut(Match)) {
         let mut at = 0;
-        while at < text.len() {
-            if let Some(chunk) = text.get(at..at + 8)
-                && !chunk.iter().fold(false, |any, b| any | self.stops[usize::from(*b)])
-            {
-                at += 8;
-                continue;
-            }
-            let stop_before = text.len().min(at + 8);
-            while at < stop_before {
-                at = if self.stops[usize::from(text[at])] {
-                    self.look(text, at, &mut is_secret, &mut found)
-                } else {
-                    at + 1
+        if text.len() < 8 {
+            while at < text.len() {
+                at = match self.stops(text[at], byte(text, at + 1)) {
+                    false => at + 1,
+                    true => self.look(text, at, &mut is_secret, &mut found),
                 };
             }
+            return;
         }
+        while at < text.len() {
+            // The last eight bytes may overlap those before.
+            let begin = at.min(text.len() - 8);
+            let Some(chunk) = text[begin..].first_chunk::<8>() else { return };
+            let mut bits = self.candidates(*chunk);
+            let mut free = at;
+            while bits != 0 {
+                let stop = begin + bits.trailing_zeros() as usize / 8;
+                bits &= bits - 1;
+                if stop >= free && self.stops(text[stop], byte(text, stop + 1)) {
+                    free = self.look(text, stop, &mut is_secret, &mut found);
+                }
+            }
+            at = free.max(begin + 8);
+        }
+    }
+
+    /// The high bit of each byte that may be a stop, found without a branch for every byte.
+    #[inline]
+    fn candidates(&self, chunk: [u8; 8]) -> u64 {
+        if !self.is_plain {
+            let bit = |i: usize| u64::from(self.first[usize::from(chunk[i])] != 0) << (8 * i + 7);
+            return (0..8).fold(0, |bits, i| bits | bit(i));
+        }
+        const EACH: u64 = 0x0101_0101_0101_0101;
+        const HIGH: u64 = 0x80 * EACH;
+        let text = u64::from_le_bytes(chunk);
+        let low = text & !HIGH;
+        // In a byte with seven bits, adding `128 - n` sets the high bit if it is `n` or more.
+        let in_range =
+            (low + (0x80 - u64::from(RANGE.0)) * EACH) & !(low + (0x7f - u64::from(RANGE.1)) * EACH);
+        let is_b = !(((low | (0x20 * EACH)) ^ (u64::from(b'b') * EACH)) + 0x7f * EACH);
+        (in_range | is_b) & !text & HIGH
+    }
+
+    #[inline]
+    fn stops(&self, first: u8, second: u8) -> bool {
+        self.first[usize::from(first)] & self.second[usize::from(second)] != 0
     }
 
     /// Looks at what the byte `at` may be part of and says where to go on.
@@ -148,7 +194,9 @@ impl Scanner {
                 }
             }
             b'-' => {
-                give(Kind::PemKey, places::pem_key(text, at));
+                if byte(text, at + 1) == b'-' {
+                    give(Kind::PemKey, places::pem_key(text, at));
+                }
                 if self.looks_for(Kind::Uuid) {
                     give(Kind::Uuid, places::uuid(text, at));
                 }
@@ -164,7 +212,7 @@ impl Scanner {
                 go_on = go_on.max(end);
             }
             letter => {
-                if matches!(letter, b'B' | b'b') {
+                if matches!(letter, b'B' | b'b') && matches!(byte(text, at + 1), b'E' | b'e') {
                     give(Kind::Bearer, places::bearer(text, at));
                 }
                 if self.looks_for(Kind::Uuid) && begins_word(text, at) {
@@ -229,6 +277,8 @@ fn ends_word(text: &[u8], end: usize) -> bool {
 fn is_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b == b'_'
 }
+
+const DIGITS: &[u8] = b"0123456789";
 
 #[cfg(test)]
 mod tests;

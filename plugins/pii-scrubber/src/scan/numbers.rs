@@ -83,6 +83,10 @@ fn grouped(text: &[u8], start: usize, mut check: impl FnMut(&[u8]) -> bool) -> O
 
 /// 13 to 16 digits of a known issuer (ISO/IEC 7812), with a right check digit.
 pub(super) fn credit_card(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    // Dates and times begin like none.
+    if !matches!((text[start], byte(text, start + 1)), (b'3'..=b'6', _) | (b'2', b'2'..=b'7')) {
+        return None;
+    }
     grouped(text, start, |digits| {
         let issuer = match digits.len() {
             13 => matches!(digits, [4, ..]),

@@ -14,8 +14,13 @@ pub(super) fn key(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let next = byte(text, at + 1);
     let is_separator = match text[at] {
         b'=' => next != b'=',
+        // Times and ports.
+        _ if next.is_ascii_digit() && at > 0 && text[at - 1].is_ascii_digit() => return None,
         _ => next != b':' && text.get(at + 1..at + 3) != Some(b"//"),
     };
+    if !is_separator {
+        return None;
+    }
     let blanks = text[..at].iter().rev().take(BLANKS_MAX).take_while(|b| **b == b' ').count();
     let mut end = at - blanks;
     if end > 0 && matches!(text[end - 1], b'"' | b'\'') {
@@ -24,7 +29,7 @@ pub(super) fn key(text: &[u8], at: usize) -> Option<(usize, usize)> {
     }
     let is_key = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'[' | b']' | b'$');
     let length = text[..end].iter().rev().take(KEY_BYTES_MAX).take_while(|b| is_key(b)).count();
-    (is_separator && length > 0).then_some((end - length, end))
+    (length > 0).then_some((end - length, end))
 }
 
 /// The value behind the separator at `at`; nothing if it is not a text, or was taken before.

@@ -57,10 +57,9 @@ pub(super) fn url_auth(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let start = at + 3;
     let stops =
         |b: &u8| matches!(b, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>') || b.is_ascii_whitespace();
-    let authority = &text[start..text.len().min(start + URL_AUTH_BYTES_MAX)];
-    let authority = &authority[..authority.iter().position(stops).unwrap_or(authority.len())];
+    let authority = text[start..].iter().take(URL_AUTH_BYTES_MAX).take_while(|b| !stops(b));
     // A password may have an `@` of its own: the last one is the separator.
-    let length = authority.iter().rposition(|b| *b == b'@')?;
+    let length = authority.enumerate().filter(|(_, b)| **b == b'@').last()?.0;
     (length > 0).then_some((start, start + length))
 }
 
@@ -76,7 +75,7 @@ pub(super) fn mac(text: &[u8], at: usize) -> Option<(usize, usize)> {
     (right && stands_alone).then_some((start, end))
 }
 
-/// `at` is any colon of it.
+/// `at` is its first colon.
 pub(super) fn ipv6(text: &[u8], at: usize) -> Option<(usize, usize)> {
     // Times and pairs have colons, too, but few, and no two of them side by side.
     let is_near = |b: u8| b.is_ascii_hexdigit() || b == b':';
@@ -85,6 +84,9 @@ pub(super) fn ipv6(text: &[u8], at: usize) -> Option<(usize, usize)> {
     }
     let is_part = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
     let back = text[..at].iter().rev().take(IPV6_BYTES_MAX).take_while(|b| is_part(b)).count();
+    if text[at - back..at].contains(&b':') {
+        return None;
+    }
     let forth = text[at..].iter().take(IPV6_BYTES_MAX).take_while(|b| is_part(b)).count();
     let (mut start, mut end) = (at - back, at + forth);
     // A colon in front is that of `address:`, one behind it or a full stop is the sentence's.
@@ -179,9 +181,6 @@ pub(super) fn bearer(text: &[u8], at: usize) -> Option<(usize, usize)> {
     const WORD: &[u8] = b"bearer";
     /// Shorter ones are words of a sentence.
     const TOKEN_BYTES_MIN: usize = 8;
-    if !matches!(byte(text, at + 1), b'e' | b'E') {
-        return None;
-    }
     let word = text.get(at..at + WORD.len())?;
     if !word.eq_ignore_ascii_case(WORD) || !begins_word(text, at) {
         return None;

@@ -126,6 +126,35 @@ fn passes_by() {
 }
 
 #[test]
+fn eight_bytes_at_once_are_as_one_by_one() {
+    for kinds in [&[Kind::Ip, Kind::Bearer, Kind::PemKey, Kind::Email, Kind::Pair][..], &Kind::ALL] {
+        let scanner = Scanner::new(kinds.iter().copied());
+        for byte in 0..=u8::MAX {
+            for neighbour in [0, b'-', b'@', b'b', 0x7f, 0x80, 0xff] {
+                for at in 0..8 {
+                    let mut chunk = [neighbour; 8];
+                    chunk[at] = byte;
+                    let is_set = scanner.candidates(chunk) >> (8 * at + 7) & 1 == 1;
+                    assert!(is_set || scanner.first[usize::from(byte)] == 0, "{byte} at {at} of {chunk:?}");
+                    let may_be = (RANGE.0..=RANGE.1).contains(&byte) || byte.eq_ignore_ascii_case(&b'b');
+                    assert!(!is_set || may_be || !scanner.is_plain, "{byte} at {at} of {chunk:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn finds_at_every_place() {
+    for front in 0..20 {
+        for back in 0..12 {
+            let text = format!("{}10.0.0.1{}", " ".repeat(front), " ".repeat(back));
+            assert_eq!(found(&text), [(Kind::Ip, "10.0.0.1")], "{front} {back}");
+        }
+    }
+}
+
+#[test]
 fn pathological_text_takes_linear_time() {
     for unit in [
         "@",
