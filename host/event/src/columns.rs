@@ -12,7 +12,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use leaves::LeafList;
-pub(crate) use leaves::{OwnStep, steps_to};
+pub(crate) use leaves::{OwnStep, steps_of};
 
 use crate::path::{MetaField, Segment, Source, follow};
 use crate::{Doc, Event, Kind, NodeRef, Path, PathError, SelectorError};

@@ -123,6 +123,11 @@ impl<'a> NodeRef<'a> {
         self.id
     }
 
+    /// The number of the node behind this one and all that it holds.
+    pub(crate) fn next_id(self) -> u32 {
+        self.doc.at(self.id).next
+    }
+
     pub fn kind(self) -> Kind {
         self.doc.at(self.id).kind
     }

@@ -15,6 +15,7 @@ mod outcome;
 mod path;
 mod record;
 mod selector;
+mod way;
 
 pub use accounted::{Accounted, Book, Counted};
 pub use category::Category;
@@ -25,4 +26,4 @@ pub use event::Event;
 pub use outcome::{Outcome, OutcomeCount, Reason};
 pub use path::{Path, PathError};
 pub use record::{BadRecord, Body, EventId, Meta, Millis, Offset, Partition, ProjectId, Record};
-pub use selector::{Selector, SelectorError};
+pub use selector::{Grants, Selector, SelectorError};

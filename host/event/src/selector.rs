@@ -3,9 +3,10 @@
 
 use thiserror::Error;
 
-use crate::columns::{OwnStep, steps_to};
+use crate::columns::{OwnStep, steps_of};
 use crate::limits::PATH_BYTES_MAX;
 use crate::path::{Segment, Source, Word, read_word};
+use crate::way::Way;
 use crate::{Doc, Kind, Path};
 
 /// A parsed selector.
@@ -143,20 +144,35 @@ impl Selector {
         self.grants_path(path) && (path.source != Source::Document || !self.root.has_negation())
     }
 
-    /// Whether it names that node of a document, by the same way by which `leaves` comes to it: for edits. Without a type, of
-    /// whatever kind the node is.
-    pub fn grants_node(&self, doc: &Doc, node: u32) -> bool {
-        if self.is_everything() {
-            return true;
-        }
-        let Some(steps) = steps_to(doc.root(), node) else { return false };
-        let steps: Vec<_> = steps.iter().map(OwnStep::as_step).collect();
-        doc.node(node).is_some_and(|node| self.root.matches(&steps, node.kind()))
+    /// What it grants of a document, for edits.
+    pub fn grants_in<'a>(&'a self, doc: &'a Doc) -> Grants<'a> {
+        Grants { selector: self, way: Way::new(doc) }
     }
 
     /// Whether it names everything.
     pub fn is_everything(&self) -> bool {
         self.root == Term::Pattern(vec![Part::Any])
+    }
+}
+
+/// What a selector grants of one document.
+#[derive(Debug)]
+pub struct Grants<'a> {
+    selector: &'a Selector,
+    way: Way<'a>,
+}
+
+impl Grants<'_> {
+    /// Whether the selector names that node, by the same way by which `leaves` comes to it; without a type, of whatever kind the
+    /// node is. Nodes are best asked about in their order.
+    pub fn node(&mut self, id: u32) -> bool {
+        if self.selector.is_everything() {
+            return true;
+        }
+        let Some(way) = self.way.to(id) else { return false };
+        let (Some(steps), Some(stop)) = (steps_of(way), way.last()) else { return false };
+        let steps: Vec<_> = steps.iter().map(OwnStep::as_step).collect();
+        self.selector.root.matches(&steps, stop.node.kind())
     }
 }
 
@@ -515,8 +531,8 @@ mod tests {
             );
         }
         let email = doc.root().dig(&["user", "email"]).unwrap().id();
-        assert!(Selector::parse("user.*").unwrap().grants_node(&doc, email));
-        assert!(!Selector::parse("user.id").unwrap().grants_node(&doc, email));
+        assert!(Selector::parse("user.*").unwrap().grants_in(&doc).node(email));
+        assert!(!Selector::parse("user.id").unwrap().grants_in(&doc).node(email));
     }
 
     proptest! {

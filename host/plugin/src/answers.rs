@@ -155,14 +155,14 @@ fn names(list: &str, names: &[String]) -> Checked<()> {
 /// Edits of one event, sorted by value and range, must lie inside of their values and not touch the same bytes. An object
 /// and its member are the same bytes.
 fn edits_of_event(doc: &Doc, edits: &[Edit], writes: &WriteGrant) -> Checked<()> {
-    let mut free_from = 0;
+    let (mut free_from, mut grants) = (0, writes.selector.grants_in(doc));
     for of_value in edits.chunk_by(|a, b| a.node == b.node) {
         let node = of_value[0].node;
         let value = doc.node(node).ok_or_else(|| Objection::Answer("an edit of no value".to_owned()))?;
         let (from, to) = value.span();
         ensure!(from >= free_from, "edits overlap at byte {from} of the event");
         free_from = to;
-        if !writes.selector.is_everything() && !writes.selector.grants_node(doc, node) {
+        if !grants.node(node) {
             let what = format!("writing the value at byte {from} of the event");
             return Err(Objection::Grant { what, which: "write", granted: writes.text.clone() });
         }

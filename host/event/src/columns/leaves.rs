@@ -12,6 +12,7 @@ use super::paths::{PathId, Paths, ROOT};
 use super::{ColumnError, leaf_kind};
 use crate::path::pairs;
 use crate::selector::Step;
+use crate::way::{By, Stop};
 use crate::{Event, Kind, NodeRef, Selector};
 
 /// Values of all rows, ordered by row and then by place in the document. See the WIT for the fields.
@@ -193,36 +194,37 @@ impl OwnStep<'_> {
     }
 }
 
-/// The way by which [`Walk`] comes to a node; `None` for what it does not come to.
-pub(crate) fn steps_to<'a>(root: NodeRef<'a>, id: u32) -> Option<Vec<OwnStep<'a>>> {
-    let is_before = |node: NodeRef<'_>| node.id() <= id;
+/// The steps by which [`Walk`] comes to where a way leads; `None` for what it does not come to.
+pub(crate) fn steps_of<'a>(way: &[Stop<'a>]) -> Option<Vec<OwnStep<'a>>> {
     let name = |key: NodeRef<'a>| OwnStep::Key(key.as_str().unwrap_or_default());
-    let (mut key, mut node) = root.entries().take_while(|(_, v)| is_before(*v)).last()?;
-    let mut steps = vec![name(key)];
-    if node.kind() == Kind::Array && LISTS.iter().any(|list| key.is(list)) {
-        steps.push(OwnStep::Key(Cow::Borrowed("values")));
-    }
-    while node.id() != id {
-        if node.kind() == Kind::Object {
-            (key, node) = node.entries().take_while(|(_, v)| is_before(*v)).last()?;
-            steps.push(name(key));
-            continue;
-        }
-        let (index, item) = (0u64..).zip(node.items()).take_while(|(_, item)| is_before(*item)).last()?;
-        match as_pair(item).filter(|_| is_pair_list(node, key)) {
-            Some((of_pair, value)) => {
-                if !is_before(value) {
-                    return None;
-                }
-                (key, node) = (of_pair, value);
+    let (mut steps, mut under) = (Vec::with_capacity(way.len()), None);
+    let mut legs = way.windows(2);
+    while let Some([from, to]) = legs.next() {
+        match to.by {
+            By::Root => {}
+            By::Key(key) => {
                 steps.push(name(key));
-            }
-            None => {
-                if is_pair_list(node, key) {
-                    key = item;
+                let is_top = matches!(from.by, By::Root);
+                if is_top && to.node.kind() == Kind::Array && LISTS.iter().any(|list| key.is(list)) {
+                    steps.push(OwnStep::Key(Cow::Borrowed("values")));
                 }
-                node = item;
-                steps.push(OwnStep::Element(index));
+                under = Some(key);
+            }
+            By::Index(index) => {
+                let key = under?;
+                let in_pairs = is_pair_list(from.node, key);
+                match as_pair(to.node).filter(|_| in_pairs) {
+                    Some((of_pair, _)) => {
+                        // The pair itself and its key are no values.
+                        legs.next().filter(|leg| matches!(leg[1].by, By::Index(1)))?;
+                        steps.push(name(of_pair));
+                        under = Some(of_pair);
+                    }
+                    None => {
+                        steps.push(OwnStep::Element(index));
+                        under = Some(if in_pairs { to.node } else { key });
+                    }
+                }
             }
         }
     }

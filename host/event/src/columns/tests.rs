@@ -225,7 +225,7 @@ fn what_a_selector_names_it_grants_and_nothing_else() {
             let doc = &c.event(row).doc;
             // A selector without a type names strings; what it grants may be of any kind.
             let is_string = doc.node(node).unwrap().kind() == Kind::String;
-            let is_granted = parsed.grants_node(doc, node);
+            let is_granted = parsed.grants_in(doc).node(node);
             assert!(!named.contains(&id) || is_granted, "{selector} names node {node} of {json}");
             assert!(
                 !is_string || is_granted == named.contains(&id),
