@@ -6,6 +6,7 @@
 
 use hashbrown::{Equivalent, HashMap};
 
+use crate::doc::same;
 use crate::limits::PATHS_MAX;
 use crate::selector::Step;
 
@@ -83,7 +84,7 @@ impl Paths {
         };
         if let Some(entry) = self.entries.get(guess as usize)
             && entry.parent == parent
-            && entry.key.as_deref() == Some(key)
+            && entry.key.as_deref().is_some_and(|known| same(known, key))
         {
             return guess;
         }
