@@ -12,6 +12,10 @@ fuzz_target!(|data: &[u8]| {
     let mut parts = data.splitn(2, |b| *b == b'\n');
     let path = parts.next().and_then(|line| std::str::from_utf8(line).ok());
     let (Some(path), Some(text)) = (path, parts.next()) else { return };
+    // serde_json takes objects with such a key for its own.
+    if text.windows(13).any(|part| part == b"$serde_json::") {
+        return;
+    }
     let Some(doc) = parse_both(text) else { return };
     let event = |doc: &Doc| Event {
         offset: 0,

@@ -16,6 +16,9 @@ fuzz_target!(|data: &[u8]| {
     let Some((count, rest)) = data.split_first() else { return };
     let count = usize::from(*count % 8);
     let Some((edits, text)) = rest.split_at_checked(count * EDIT_BYTES) else { return };
+    if is_beyond_serde(text) {
+        return;
+    }
     let Ok(doc) = Doc::parse(text.to_vec()) else { return };
     let edits: Vec<_> = edits.chunks(EDIT_BYTES).map(|bytes| edit(bytes, doc.node_count())).collect();
     let Ok(edited) = apply_edits(&doc, edits.clone()) else { return };
@@ -48,6 +51,11 @@ fuzz_target!(|data: &[u8]| {
         );
     }
 });
+
+/// serde_json takes objects with this key for its own.
+fn is_beyond_serde(text: &[u8]) -> bool {
+    text.windows(13).any(|part| part == b"$serde_json::")
+}
 
 /// The nodes that are keys of objects.
 fn keys(node: NodeRef<'_>) -> Vec<u32> {
