@@ -26,7 +26,7 @@ demo: toolchain
 
 test: plugins
 	tests/setup.sh
-	cargo test --workspace
+	cargo test --workspace --no-fail-fast
 
 torture: plugins
 	tests/setup.sh
