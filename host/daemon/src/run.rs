@@ -14,7 +14,7 @@ use host_queue::{Embedded, EmbeddedConfig, Queue};
 use host_sink::store::StoreShelf;
 use host_sink::{ParquetSink, SinkConfig};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -187,6 +187,8 @@ async fn serve(host: &HostConfig, parts: &Parts, admin_tasks: &mut JoinSet<()>) 
         listener.with_context(|| format!("address {address} can not be listened on"))
     };
     let served = async {
+        // Before anybody is told that it is ready: a signal that comes at once must drain, too.
+        let signals = Signals::listen()?;
         let (http, admin) = (bind(host.listen).await?, bind(host.admin_listen).await?);
         let ready =
             format!("ready ingest=http://{} admin=http://{}\n", http.local_addr()?, admin.local_addr()?);
@@ -201,7 +203,7 @@ async fn serve(host: &HostConfig, parts: &Parts, admin_tasks: &mut JoinSet<()>) 
         tasks.spawn(ingest::serve(http, Arc::clone(&parts.ingest), stopped, DRAIN_HTTP_MAX));
         let mut out = std::io::stdout();
         out.write_all(ready.as_bytes()).and_then(|()| out.flush())?;
-        wait_for_signal().await?;
+        signals.come().await;
         tracing::info!("draining: no more requests, at most {} s", DRAIN_MAX.as_secs());
         parts.health.draining.store(true, Relaxed);
         let _ = stopping.send(true);
@@ -216,11 +218,24 @@ async fn serve(host: &HostConfig, parts: &Parts, admin_tasks: &mut JoinSet<()>) 
     served
 }
 
-async fn wait_for_signal() -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Those that ask the process to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    async fn come(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
