@@ -10,7 +10,6 @@ mod plugin_call;
 mod scrub;
 mod stages;
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use measure::Row;
@@ -67,9 +66,7 @@ fn main() -> anyhow::Result<()> {
     if wanted("http") {
         show(&mut rows, http::rows()?);
     }
-    if args.is_empty() {
-        write_table(&rows)?;
-    }
+    write_table(&rows)?;
     Ok(())
 }
 
@@ -95,21 +92,29 @@ fn show(rows: &mut Vec<Row>, more: Vec<Row>) {
     rows.extend(more);
 }
 
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+const HEAD: &str = "# Benchmarks\n\nWritten by `make bench`; `tamis-benches NAME...` (plugin, scrub, pipeline, workers, flat, http) measures some and replaces their rows. \
+    Medians of several rounds in turn; ratios within one run, since machines are noisy.\n\n| what | bar | measured | |\n|---|---|---|---|\n";
+
+/// Rows that were not measured this time stay.
 fn write_table(rows: &[Row]) -> anyhow::Result<()> {
-    let mut text = String::from(
-        "# Benchmarks\n\nWritten by `make bench`. Medians of several rounds in turn; ratios within one run, since machines are noisy.\n\n\
-         | what | bar | measured | |\n|---|---|---|---|\n",
-    );
+    let before = std::fs::read_to_string(TABLE).unwrap_or_default();
+    let named = |line: &str| line.split('|').nth(1).map(|what| what.trim().to_owned());
+    let mut lines: Vec<(String, String)> = before
+        .lines()
+        .skip_while(|line| !line.starts_with("|---"))
+        .skip(1)
+        .filter_map(|line| Some((named(line)?, line.to_owned())))
+        .collect();
     for row in rows {
-        writeln!(
-            text,
-            "| {} | {} | {} | {} |",
-            row.what,
-            row.bar,
-            row.figure,
-            if row.holds { "holds" } else { "missed" }
-        )?;
+        let verdict = if row.holds { "holds" } else { "missed" };
+        let line = format!("| {} | {} | {} | {verdict} |", row.what, row.bar, row.figure);
+        match lines.iter_mut().find(|(what, _)| *what == row.what) {
+            Some((_, old)) => *old = line,
+            None => lines.push((row.what.clone(), line)),
+        }
     }
-    std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"), text)?;
+    let lines: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
+    std::fs::write(TABLE, format!("{HEAD}{}\n", lines.join("\n")))?;
     Ok(())
 }

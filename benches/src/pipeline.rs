@@ -32,11 +32,14 @@ pub fn sink(dir: &Path, tokio: &Runtime) -> ParquetSink {
     ParquetSink::open(&url, SinkConfig::new("bench"), 1, tokio.handle().clone()).expect("a temporary folder")
 }
 
+/// Few enough that no partition has noticeably more than another.
+const RECORDS_IN_A_ROW: usize = 100;
+
 /// A queue that holds all records, spread over its partitions.
 fn queue(dir: &Path, records: &[Record], partitions: u32, tokio: &Runtime) -> Arc<Embedded> {
     let config = EmbeddedConfig { partitions, ..EmbeddedConfig::new(Arc::new(|| NOW)) };
     let queue = Embedded::open(dir, config).expect("a temporary folder");
-    for (i, part) in records.chunks(500).enumerate() {
+    for (i, part) in records.chunks(RECORDS_IN_A_ROW).enumerate() {
         let appended = tokio.block_on(queue.append(i as u32 % partitions, part.to_vec()));
         appended.expect("the disk takes a few hundred megabytes");
     }

@@ -38,7 +38,7 @@ impl Default for WorkerConfig {
             batch_bytes_max: 4 << 20,
             batch_age_max: Duration::from_millis(10),
             chunk_rows_max: 500_000,
-            chunk_bytes_max: 64 << 20,
+            chunk_bytes_max: 40 << 20,
             chunk_age_max: Duration::from_secs(60),
         }
     }

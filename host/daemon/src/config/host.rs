@@ -97,7 +97,7 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
     let cache_dir = folder.join(cache.text(file, "dir").map_or("tamis-data/cache".into(), |t| t.value));
     cache.finish(file);
     let mut chunk = root.section(file, "chunk");
-    let chunk_bytes_max = bytes_in_range(file, &mut chunk, "bytes_max", 1 << 20..=4 << 30, 48 << 20);
+    let chunk_bytes_max = bytes_in_range(file, &mut chunk, "bytes_max", 1 << 20..=4 << 30, 40 << 20);
     let chunk_rows_max =
         in_range(chunk.integer(file, "rows_max"), file, "chunk.rows_max", 1, 10_000_000, 500_000);
     let chunk_age_max = chunk.duration(file, "age_max").map_or(Duration::from_secs(60), |d| d.value);
