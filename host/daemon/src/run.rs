@@ -92,6 +92,8 @@ impl Parts {
         });
         let mut workers = Vec::new();
         for (partition, metrics) in (0..).zip(worker_metrics) {
+            // What it begins with, also before its thread has begun.
+            metrics.generation.store(generation, Relaxed);
             let worker = Worker {
                 partition,
                 queue: Arc::clone(&queue) as Arc<dyn Queue>,
