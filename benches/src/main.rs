@@ -48,7 +48,7 @@ fn main() -> anyhow::Result<()> {
         show(&mut rows, plugin_call::rows(&records, cache.path())?);
     }
     if wanted("scrub") {
-        show(&mut rows, vec![scrub::row(&records, cache.path())?]);
+        show(&mut rows, scrub::rows(&records, cache.path())?);
     }
     if wanted("pipeline") || wanted("workers") || wanted("flat") {
         let plugins = Arc::new(stages::FourPlugins::load(cache.path())?);

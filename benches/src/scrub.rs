@@ -17,7 +17,7 @@ const BATCH: usize = 256;
 const CALLS: usize = 10;
 const ROUNDS: usize = 9;
 
-pub fn row(records: &[Record], cache: &Path) -> anyhow::Result<Row> {
+pub fn rows(records: &[Record], cache: &Path) -> anyhow::Result<Vec<Row>> {
     let runtime = stages::runtime(cache)?;
     let mut stage = stages::factory(&runtime, "pii-scrubber", StageKind::Scrubber, "{}")?.instantiate()?;
     let batch = || {
@@ -57,7 +57,11 @@ pub fn row(records: &[Record], cache: &Path) -> anyhow::Result<Row> {
         text / BATCH
     );
     let what = "the scrubber as a component beyond the host's walks, MB/s of leaf text per core";
-    Ok(Row::at_least(what, 300.0, component, &detail))
+    // The bar does not say whose the walks are, so both readings stand in the table.
+    Ok(vec![
+        Row::at_least(what, 300.0, component, &detail),
+        Row::at_least("the same, the host's walks included", 300.0, scrubbed, &detail),
+    ])
 }
 
 /// Bytes of the text that the selectors name.
