@@ -41,7 +41,7 @@ fmt:
 	cargo fmt --all
 
 # Nothing of the profile of tests and demo: what is measured is a release build. FULL=1 is the table of the issue: ten
-# minutes of load, ten million events, about an hour in all.
+# minutes of load, ten million events, about half an hour behind the build.
 bench: toolchain
 	cargo build --release -p tamis -p tamis-benches
 	@for plugin in $(addprefix plugins/,$(PLUGINS)) benches/guest; do \

@@ -5,7 +5,8 @@
 
 use bytes::Bytes;
 
-use super::{Doc, Kind, Node, ParseError, Parser};
+use super::parse::Parser;
+use super::{Doc, Kind, Node, ParseError};
 use crate::limits::{JSON_BYTES_MAX, JSON_NODES_MAX};
 
 /// A value of the old document, and where the string or null in its place stands in the new text, with its quotes.
