@@ -32,8 +32,8 @@ impl Members {
             let mut before = 0;
             for (key, value) in object.entries() {
                 let id = found.key_behind(before, key, count)?;
-                // The last one of equal keys counts, and null counts as absent.
-                found.nodes[id][at] = if value.kind() == Kind::Null { ABSENT } else { value.id() };
+                // The last one of equal keys counts. Whether it is null is asked where it is followed.
+                found.nodes[id][at] = value.id();
                 before = id + 1;
             }
         }
