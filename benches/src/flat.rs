@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use host_event::{Book, OutcomeCount, ProjectId};
-use host_pipeline::{Chains, ChunkPlace, Settler, Sink};
+use host_pipeline::{ChunkPlace, Plans, Settler, Sink};
 use host_queue::Stored;
 use tamis_benches::corpus::{Corpus, Mix};
 use tokio::runtime::Runtime;
@@ -59,11 +59,12 @@ fn cost(projects: u64, events: u64, plugins: &Arc<FourPlugins>, tokio: &Runtime)
     let generating = time(|| assert_eq!(records().count() as u64, events));
     let dir = tempfile::tempdir().expect("a temporary folder");
     let sink = sink(dir.path(), tokio);
-    let chain = plugins.chain(1).expect("the plugins are loaded");
-    let mut settler = Settler::new(chain, Arc::new(Nobody));
+    let plan = plugins.plan(1).expect("the plugins are loaded");
+    let mut settler = Settler::new(plan, Arc::new(Nobody));
     let worked = time(|| {
         let place = |start| ChunkPlace { partition: 0, start, queued_at: NOW };
-        let mut chunk = sink.begin(place(0), 1);
+        let mut chunk = sink.begin(place(0));
+        chunk.turn(1);
         let mut batch = Vec::with_capacity(BATCH);
         for (offset, record) in (0..).zip(records()) {
             batch.push(Stored { offset, queued_at: NOW, record: Ok(record) });
@@ -75,7 +76,8 @@ fn cost(projects: u64, events: u64, plugins: &Arc<FourPlugins>, tokio: &Runtime)
             }
             if chunk.bytes() >= CHUNK_BYTES_MAX {
                 chunk.close(offset + 1).expect("a temporary folder");
-                chunk = sink.begin(place(offset + 1), 1);
+                chunk = sink.begin(place(offset + 1));
+                chunk.turn(1);
             }
         }
         chunk.close(events).expect("a temporary folder");

@@ -57,7 +57,7 @@ pub fn ours(records: &[Record], workers: u32, plugins: &Arc<FourPlugins>, tokio:
         partition,
         queue: Arc::clone(&queue) as Arc<dyn Queue>,
         sink: Arc::clone(&sink),
-        chains: Arc::clone(plugins) as _,
+        plans: Arc::clone(plugins) as _,
         book: Arc::new(Nobody),
         config: WorkerConfig { chunk_bytes_max: CHUNK_BYTES_MAX, ..WorkerConfig::default() },
         stop: Arc::clone(&stop),
@@ -85,18 +85,20 @@ pub fn floor(records: &[Record], tokio: &Runtime) -> Took {
     let end = records.len() as u64;
     let place = |start| ChunkPlace { partition: 0, start, queued_at: NOW };
     let work = || {
-        let mut chunk = sink.begin(place(0), 1);
+        let mut chunk = sink.begin(place(0));
+        chunk.turn(1);
         for (offset, record) in (0..).zip(records) {
             let Body::Item { category, payload } = record.body else { continue };
             let doc = Doc::parse(payload).expect("the corpus is JSON");
             let accepted =
                 Accepted { category, doc, client_sample_rate: 1.0, server_sample_rate: 1.0, group: None };
-            let settled =
-                Settled { offset, queued_at: NOW, meta: record.meta, end: End::Accepted(Box::new(accepted)) };
+            let (meta, end) = (record.meta, End::Accepted(Box::new(accepted)));
+            let settled = Settled { offset, queued_at: NOW, generation: 1, meta, end };
             chunk.push(settled);
             if chunk.bytes() >= CHUNK_BYTES_MAX {
                 chunk.close(offset + 1).expect("a temporary folder");
-                chunk = sink.begin(place(offset + 1), 1);
+                chunk = sink.begin(place(offset + 1));
+                chunk.turn(1);
             }
         }
         chunk.close(end).expect("a temporary folder");

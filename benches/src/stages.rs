@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use host_event::Category;
-use host_pipeline::{Chain, Chains, FailurePolicy, Link, StageKind};
+use host_pipeline::{Chain, FailurePolicy, Link, Plan, Plans, StageKind};
 use host_plugin::{Compile, Limits, Runtime, RuntimeConfig, StageFactory, StageSpec};
 
 pub fn runtime(cache: &Path) -> anyhow::Result<Arc<Runtime>> {
@@ -88,12 +88,12 @@ impl FourPlugins {
     }
 }
 
-impl Chains for FourPlugins {
+impl Plans for FourPlugins {
     fn newest(&self) -> u64 {
         1
     }
 
-    fn chain(&self, generation: u64) -> Result<Chain, String> {
+    fn plan(&self, generation: u64) -> Result<Plan, String> {
         let link = |(factory, categories): &(StageFactory, Vec<Category>)| {
             let stage = factory.instantiate().map_err(|e| e.to_string())?;
             let name = host_pipeline::Stage::name(&stage).into();
@@ -105,6 +105,7 @@ impl Chains for FourPlugins {
             };
             Ok::<_, String>(link)
         };
-        Ok(Chain { generation, links: self.0.iter().map(link).collect::<Result<_, _>>()? })
+        let links = self.0.iter().map(link).collect::<Result<_, _>>()?;
+        Ok(Plan::of(Chain { generation, links }))
     }
 }

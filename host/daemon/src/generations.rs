@@ -1,4 +1,4 @@
-//! Generations in this process: publishes the configured pipeline, loads its components once, makes chains for workers.
+//! Generations in this process: publishes the configured pipeline, loads its components once, makes plans for workers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use host_pipeline::generation::{self, Manifest, Shelf, StageManifest};
-use host_pipeline::{Chain, Chains, Link};
+use host_pipeline::{Chain, Link, Plan, Plans};
 use host_plugin::{Limits, Runtime, StageFactory, StageMetrics, StageSpec};
 use parking_lot::Mutex;
 
@@ -38,7 +38,7 @@ impl Generations {
         // Loaded before it is published: what does not load must not become a generation.
         let factories = self.load_stages(0, &stages, |i| Ok(components[i].1.clone()))?;
         drop(factories);
-        let manifest = generation::publish(&*self.shelf, stages, &components, now)?;
+        let manifest = generation::publish_stages(&*self.shelf, stages, &components, now)?;
         let number = manifest.generation;
         self.load(manifest)?;
         self.newest.store(number, Relaxed);
@@ -75,12 +75,12 @@ impl Generations {
     }
 }
 
-impl Chains for Generations {
+impl Plans for Generations {
     fn newest(&self) -> u64 {
         self.newest.load(Relaxed)
     }
 
-    fn chain(&self, number: u64) -> Result<Chain, String> {
+    fn plan(&self, number: u64) -> Result<Plan, String> {
         let known = self.loaded.lock().get(&number).cloned();
         let loaded = match known {
             Some(loaded) => loaded,
@@ -98,7 +98,7 @@ impl Chains for Generations {
             })
         };
         let links = loaded.manifest.stages.iter().zip(&loaded.factories).map(link);
-        Ok(Chain { generation: number, links: links.collect::<Result<_, String>>()? })
+        Ok(Plan::of(Chain { generation: number, links: links.collect::<Result<_, String>>()? }))
     }
 }
 

@@ -98,7 +98,7 @@ impl Parts {
                 partition,
                 queue: Arc::clone(&queue) as Arc<dyn Queue>,
                 sink: Arc::clone(&sink) as Arc<dyn Sink>,
-                chains: Arc::clone(&generations) as _,
+                plans: Arc::clone(&generations) as _,
                 book: Arc::clone(&outcomes) as _,
                 config: worker_config(host),
                 stop: Arc::clone(&stop),

@@ -8,7 +8,7 @@ use host_pipeline::WorkerMetrics;
 use host_queue::{Embedded, Queue};
 
 use crate::generations::Generations;
-use crate::metrics::{Sample, Source};
+use crate::metrics::{Labels, Sample, Source, Value};
 
 const NANOS: f64 = 1e9;
 
@@ -41,12 +41,7 @@ fn worker(partition: u32, worker: &WorkerMetrics, queue: &dyn Queue) -> Vec<Samp
         Sample::gauge("queue_lag_records", "Records in the queue that no chunk has yet", labels(), lag),
         Sample::counter("worker_records", "Records read", labels(), load(&worker.records)),
         Sample::counter("worker_batches", "Micro-batches run", labels(), load(&worker.batches)),
-        Sample::counter(
-            "worker_batch_seconds",
-            "Time in stages and grouping",
-            labels(),
-            load(&worker.settle_nanos) / NANOS,
-        ),
+        batch_time(worker, labels()),
         Sample::counter("worker_chunks", "Chunks closed", labels(), load(&worker.chunks)),
         Sample::counter(
             "worker_chunk_seconds",
@@ -73,6 +68,16 @@ fn worker(partition: u32, worker: &WorkerMetrics, queue: &dyn Queue) -> Vec<Samp
             f64::from(u8::from(worker.failed.load(Relaxed))),
         ),
     ]
+}
+
+fn batch_time(worker: &WorkerMetrics, labels: Labels) -> Sample {
+    let (buckets, sum) = worker.batch_time.read();
+    Sample {
+        name: "worker_batch_seconds",
+        help: "From a batch that is ready to one that has its ends: stages, grouping, turning to another generation",
+        labels,
+        value: Value::Histogram { sum, buckets },
+    }
 }
 
 fn stage(name: &str, counts: &host_plugin::StageCounts) -> Vec<Sample> {

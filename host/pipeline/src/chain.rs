@@ -34,6 +34,8 @@ pub struct Decision {
     pub fingerprints: Vec<Fingerprint>,
     /// Stages that failed on it and let it go on. Filters are not among them: a ledger tells what they let pass.
     pub passed_over: Vec<Arc<str>>,
+    /// Every stage that failed on it, with the reason, whatever came of that.
+    pub failed: Vec<(Arc<str>, &'static str)>,
 }
 
 impl Decision {
@@ -44,6 +46,7 @@ impl Decision {
             sample_rate: 1.0,
             fingerprints: Vec::new(),
             passed_over: Vec::new(),
+            failed: Vec::new(),
         }
     }
 }
@@ -202,6 +205,7 @@ impl Step<'_> {
     fn fail(&mut self, fault: &Fault) {
         tracing::warn!(stage = %self.link.name, reason = fault.reason, policy = ?self.link.on_failure, "{}", fault.detail);
         let stage = Arc::clone(&self.link.name);
+        self.decision(fault.row).failed.push((Arc::clone(&stage), fault.reason));
         if self.link.on_failure == FailurePolicy::FailOpen && !self.is_again {
             if self.link.stage.kind() != StageKind::Filter {
                 self.decision(fault.row).passed_over.push(stage);

@@ -11,6 +11,15 @@ pub fn draw(event: &Event) -> f64 {
     uniform(trace_id(event).unwrap_or(event.meta.event_id))
 }
 
+/// As `draw`, but another number for each `salt`: whoever is drawn for a canary must not be who is drawn by a sampler.
+pub(crate) fn share_draw(event: &Event, salt: u64) -> f64 {
+    let id = trace_id(event).unwrap_or(event.meta.event_id);
+    // Two odd constants, so that neighbouring salts have nothing in common.
+    let salt = u128::from(salt.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64
+        | u128::from(salt.wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1);
+    uniform(EventId(id.0 ^ salt))
+}
+
 fn uniform(id: EventId) -> f64 {
     let mut random = Pcg32::new((id.0 >> 64) as u64, id.0 as u64);
     // 52 bits, as the uniform distribution that Relay uses takes them.
@@ -74,6 +83,22 @@ mod tests {
         assert_eq!(client_sample_rate(&by_header), 0.25);
         assert_eq!(client_sample_rate(&event(Category::Error, "{}", ID)), 1.0);
         assert_eq!(client_sample_rate(&event(Category::Span, "{}", r#"{"sample_rate":0}"#)), 1.0);
+    }
+
+    #[test]
+    fn a_share_of_traces_is_no_share_of_samples() {
+        let mut counts = [0; 4];
+        for i in 0..10_000u128 {
+            let mut event = event(Category::Error, "{}", "");
+            event.meta.event_id = EventId(i << 64 | (i * 7919));
+            let (sampled, first, second) = (draw(&event), share_draw(&event, 12), share_draw(&event, 13));
+            assert_eq!(first, share_draw(&event, 12));
+            let hits = [first < 0.1, second < 0.1, first < 0.1 && second < 0.1, first < 0.1 && sampled < 0.1];
+            counts.iter_mut().zip(hits).for_each(|(count, hit)| *count += usize::from(hit));
+        }
+        let [first, second, both, both_sampled] = counts;
+        assert!((900..1100).contains(&first) && (900..1100).contains(&second), "{counts:?}");
+        assert!((60..140).contains(&both) && (60..140).contains(&both_sampled), "{counts:?}");
     }
 
     #[test]

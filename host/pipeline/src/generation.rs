@@ -2,6 +2,12 @@
 //!
 //! The manifest of generation 12 is `control/pipeline/00000000000000000012.json`, written so that only one writer can create
 //! it: two operators can not both make it. Components lie under their digest. Workers find the newest by listing.
+//!
+//! Everything that changes what decides is a new generation: also a rollback, and the beginning and the end of a trial. So the list of
+//! generations is the whole history, and there is nothing beside it to get out of step with.
+
+mod diff;
+mod publish;
 
 use host_event::Category;
 use serde::{Deserialize, Serialize};
@@ -9,6 +15,10 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::stage::{FailurePolicy, StageKind};
+use crate::trial::{Report, Rule};
+
+pub use diff::{describe, diff};
+pub use publish::{Proposal, Published, deciding, history, publish, publish_stages};
 
 /// The store, as far as generations need it. All calls block.
 pub trait Shelf: Send + Sync {
@@ -25,7 +35,76 @@ pub struct Manifest {
     pub generation: u64,
     /// RFC 3339.
     pub published_at: String,
+    /// What decides about all events, or in a trial the candidate.
     pub stages: Vec<StageManifest>,
+    #[serde(default)]
+    pub rollout: Rollout,
+    /// Why it was published.
+    #[serde(default)]
+    pub because: Because,
+}
+
+/// Whether the stages decide about everything.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rollout {
+    #[default]
+    Full,
+    /// About nothing: they are asked beside the generation `base`, which decides.
+    Shadow(Terms),
+    /// About a share of all traces; the generation `base` decides about the others.
+    Canary(Terms),
+}
+
+/// How a trial is made, and how it ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Terms {
+    /// The generation that the candidate is compared with.
+    pub base: u64,
+    /// Of batches for a shadow, of traces for a canary: from 0 to 1.
+    pub share: f64,
+    /// The share of one processor that the comparison may take, from 0 to 1.
+    pub cpu: f64,
+    #[serde(default)]
+    pub rule: Rule,
+}
+
+impl Rollout {
+    pub fn terms(&self) -> Option<&Terms> {
+        match self {
+            Rollout::Full => None,
+            Rollout::Shadow(terms) | Rollout::Canary(terms) => Some(terms),
+        }
+    }
+}
+
+/// Why there is a generation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Because {
+    #[serde(default)]
+    pub action: Action,
+    /// The generation whose stages these are again, or whose trial ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<u64>,
+    /// Who or what wanted it, and why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    /// What a trial had found when it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Box<Report>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    #[default]
+    Publish,
+    /// An operator went back to the stages of an earlier generation.
+    Rollback,
+    /// A trial ended with the candidate in charge.
+    Promote,
+    /// A trial ended with its base in charge.
+    Reject,
 }
 
 /// Everything that decides what a stage does.
@@ -55,11 +134,14 @@ pub enum GenerationError {
     Damaged { stage: String, digest: String },
     #[error("other operators published {tries} generations in the meantime: look at them and try again")]
     Busy { tries: usize },
+    /// Somebody else was first.
+    #[error("generation {expected} is not the newest any more, {} is: look at what changed and try again", found.generation)]
+    Raced { expected: u64, found: Box<Manifest> },
+    #[error("there is no generation {generation}")]
+    Unknown { generation: u64 },
 }
 
 const FOLDER: &str = "control/pipeline";
-/// Lost races for a number before giving up.
-const TRIES_MAX: usize = 20;
 
 pub fn digest_of(component: &[u8]) -> String {
     Sha256::digest(component).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -88,33 +170,6 @@ pub fn component(shelf: &dyn Shelf, stage: &StageManifest) -> Result<Vec<u8>, Ge
     Ok(bytes)
 }
 
-/// Publishes stages as a generation, unless the newest one is the same. `components` has the bytes for every digest.
-pub fn publish(
-    shelf: &dyn Shelf,
-    stages: Vec<StageManifest>,
-    components: &[(String, Vec<u8>)],
-    published_at: &str,
-) -> Result<Manifest, GenerationError> {
-    for (digest, bytes) in components {
-        let path = component_path(digest);
-        shelf.create(&path, bytes.clone()).map_err(|what| GenerationError::Store { path, what })?;
-    }
-    for _ in 0..TRIES_MAX {
-        let before = newest(shelf)?;
-        if let Some(same) = before.as_ref().filter(|m| m.stages == stages) {
-            return Ok(same.clone());
-        }
-        let generation = before.map_or(0, |m| m.generation) + 1;
-        let manifest = Manifest { generation, published_at: published_at.to_owned(), stages: stages.clone() };
-        let bytes = serde_json::to_vec_pretty(&manifest).expect("a manifest is always JSON");
-        let path = manifest_path(generation);
-        if shelf.create(&path, bytes).map_err(|what| GenerationError::Store { path, what })? {
-            return Ok(manifest);
-        }
-    }
-    Err(GenerationError::Busy { tries: TRIES_MAX })
-}
-
 fn manifest_path(generation: u64) -> String {
     format!("{FOLDER}/{generation:020}.json")
 }
@@ -138,58 +193,4 @@ mod category_names {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use parking_lot::Mutex;
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
-
-    impl Shelf for Memory {
-        fn list(&self, folder: &str) -> Result<Vec<String>, String> {
-            let names = self.0.lock();
-            Ok(names
-                .keys()
-                .filter_map(|k| k.strip_prefix(&format!("{folder}/")).map(str::to_owned))
-                .collect())
-        }
-        fn get(&self, path: &str) -> Result<Vec<u8>, String> {
-            self.0.lock().get(path).cloned().ok_or_else(|| "not found".into())
-        }
-        fn create(&self, path: &str, bytes: Vec<u8>) -> Result<bool, String> {
-            let mut objects = self.0.lock();
-            Ok(!objects.contains_key(path) && objects.insert(path.to_owned(), bytes).is_none())
-        }
-    }
-
-    fn stage(config: serde_json::Value) -> StageManifest {
-        StageManifest {
-            name: "f".into(),
-            kind: StageKind::Filter,
-            component: digest_of(b"wasm"),
-            config,
-            categories: vec![Category::Error, Category::Log],
-            on_failure: FailurePolicy::FailOpen,
-            read: "**".into(),
-            write: "**".into(),
-            limits: serde_json::Map::new(),
-        }
-    }
-
-    #[test]
-    fn a_generation_is_published_once() {
-        let shelf = Memory::default();
-        let parts = [(digest_of(b"wasm"), b"wasm".to_vec())];
-        let publish = |n: i32| {
-            publish(&shelf, vec![stage(n.into())], &parts, "2026-01-01T00:00:00Z").unwrap().generation
-        };
-        assert_eq!([publish(1), publish(1), publish(2), publish(2), publish(1)], [1, 1, 2, 2, 3]);
-        assert_eq!(newest(&shelf).unwrap().unwrap().stages, [stage(1.into())]);
-        assert_eq!(component(&shelf, &stage(1.into())).unwrap(), b"wasm");
-        shelf.0.lock().values_mut().for_each(|v| v.push(0));
-        assert!(matches!(component(&shelf, &stage(1.into())), Err(GenerationError::Damaged { .. })));
-    }
-}
+mod tests;

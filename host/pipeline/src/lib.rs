@@ -6,17 +6,22 @@ mod chain;
 mod draft;
 mod draw;
 pub mod generation;
+mod latency;
+mod plan;
 mod settle;
 mod sink;
 mod stage;
+pub mod trial;
 mod worker;
 
 pub use chain::{Chain, Decision, Link, Verdict};
 pub use draw::draw;
-pub use settle::{Settler, Unsettled};
+pub use latency::Latency;
+pub use plan::{Canary, Lane, Plan, Tap, Tapped};
+pub use settle::{Settler, Unsettled, group_of};
 pub use sink::{
     Accepted, Chunk, ChunkPlace, Closed, End, Found, PassedOver, Recorded, RecordedEnd, Settled, Sink,
     SinkError,
 };
 pub use stage::{Answer, FailurePolicy, Fault, Fingerprint, Rates, Stage, StageAnswer, StageKind, Verdicts};
-pub use worker::{Chains, Stop, Worker, WorkerConfig, WorkerError, WorkerMetrics};
+pub use worker::{Plans, Stop, Worker, WorkerConfig, WorkerError, WorkerMetrics};

@@ -8,6 +8,7 @@ use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cpu_time::ThreadTime;
 use host_event::{
     Accounted, Body, Book, Category, Columns, Counted, Doc, Event, Meta, Offset, Outcome, OutcomeCount,
     ProjectId, Reason,
@@ -16,9 +17,10 @@ use host_group::{Group, GroupId, headline};
 use host_queue::Stored;
 use thiserror::Error;
 
-use crate::chain::{Chain, Decision, Route, Verdict};
+use crate::chain::{Decision, Route, Verdict};
 use crate::draft::Draft;
 use crate::draw::client_sample_rate;
+use crate::plan::{Lane, Plan, Tapped};
 use crate::sink::{Accepted, End, PassedOver, Recorded, RecordedEnd, Settled};
 
 /// The duty to settle one record.
@@ -36,9 +38,12 @@ impl Counted for Duty {
     }
 }
 
+/// Events with their duties.
+type Owed = Vec<(Event, Accounted<Duty>)>;
+
 /// Settles micro-batches, one after the other.
 pub struct Settler {
-    chain: Chain,
+    plan: Plan,
     columns: Columns,
     book: Arc<dyn Book>,
     passed_over: Vec<PassedOver>,
@@ -62,38 +67,64 @@ const REBUILT: &str = "rebuilt from the ledger and the queue, without asking the
 const BATCHED: [Category; 4] = [Category::Error, Category::Transaction, Category::Span, Category::Log];
 
 impl Settler {
-    pub fn new(chain: Chain, book: Arc<dyn Book>) -> Settler {
-        Settler { chain, columns: Columns::default(), book, passed_over: Vec::new() }
+    pub fn new(plan: Plan, book: Arc<dyn Book>) -> Settler {
+        Settler { plan, columns: Columns::default(), book, passed_over: Vec::new() }
     }
 
+    /// Of the plan, as published.
     pub fn generation(&self) -> u64 {
-        self.chain.generation
+        self.plan.generation
     }
 
     /// Gives each record its end, in the order of their offsets.
     pub fn settle(&mut self, batch: Vec<Stored>) -> Vec<Settled> {
         self.passed_over.clear();
         let mut settled = Vec::with_capacity(batch.len());
-        let mut parsed: [Vec<(Event, Accounted<Duty>)>; BATCHED.len()] = Default::default();
+        let mut parsed: [[Owed; 2]; BATCHED.len()] = Default::default();
         for stored in batch {
             match self.parse(stored) {
                 Parsed::Event(event, duty) => {
-                    let lane = BATCHED.iter().position(|c| *c == event.category).unwrap_or_default();
-                    parsed[lane].push((event, duty));
+                    let category = BATCHED.iter().position(|c| *c == event.category).unwrap_or_default();
+                    let lane = self.plan.lane_of(&event);
+                    parsed[category][usize::from(lane == Lane::Canary)].push((event, duty));
                 }
                 Parsed::Settled(done) => settled.push(done),
             }
         }
-        for lane in parsed.into_iter().filter(|lane| !lane.is_empty()) {
-            let (events, duties): (Vec<_>, Vec<_>) = lane.into_iter().unzip();
-            let (events, decisions) = self.chain.run(events, &mut self.columns);
-            for ((event, decision), duty) in events.into_iter().zip(decisions).zip(duties) {
-                self.note(event.offset, &decision);
-                settled.push(end_of(event, decision, duty));
+        for lanes in parsed {
+            for (lane, events) in [Lane::Main, Lane::Canary].into_iter().zip(lanes) {
+                self.settle_lane(lane, events, &mut settled);
             }
         }
         settled.sort_unstable_by_key(|s| s.offset);
         settled
+    }
+
+    /// Runs events of one category through one chain.
+    fn settle_lane(&mut self, lane: Lane, events: Owed, settled: &mut Vec<Settled>) {
+        if events.is_empty() {
+            return;
+        }
+        let (events, duties): (Vec<_>, Vec<_>) = events.into_iter().unzip();
+        let generation = self.plan.chain_of(lane).generation;
+        let (events, decisions) = self.decide(lane, events);
+        for ((event, decision), duty) in events.into_iter().zip(decisions).zip(duties) {
+            self.note(event.offset, &decision);
+            settled.push(end_of(event, decision, duty, generation));
+        }
+    }
+
+    /// Asks the chain, and shows the batch to whoever looks on, with the processor time of this thread: what a chain costs must not depend
+    /// on who else is at work on the machine.
+    fn decide(&mut self, lane: Lane, events: Vec<Event>) -> (Vec<Event>, Vec<Decision>) {
+        let tap = self.plan.tap.as_ref().filter(|tap| tap.wants(lane)).cloned();
+        let Some(tap) = tap else { return self.plan.chain_of(lane).run(events, &mut self.columns) };
+        let before = events.clone();
+        let begun = ThreadTime::now();
+        let (events, decisions) = self.plan.chain_of(lane).run(events, &mut self.columns);
+        let cpu_nanos = begun.elapsed().as_nanos() as u64;
+        tap.take(Tapped { before, after: events.clone(), decisions: decisions.clone(), cpu_nanos });
+        (events, decisions)
     }
 
     /// The stages that records of the last batch went on without, for the ledger.
@@ -112,7 +143,7 @@ impl Settler {
         self.passed_over.extend(notes);
     }
 
-    /// Gives each record the end that it had, in the order of their offsets. The chain must be that of the ledger's generation.
+    /// Gives each record the end that it had, in the order of their offsets. The plan must be that of the ledger's generation for them.
     pub fn settle_again(
         &mut self,
         batch: Vec<Stored>,
@@ -135,7 +166,7 @@ impl Settler {
         recorded: &Recorded,
     ) -> Result<Vec<Settled>, Unsettled> {
         let mut settled = Vec::with_capacity(batch.len());
-        let mut lanes: BTreeMap<(Category, Route), Vec<Event>> = BTreeMap::new();
+        let mut lanes: BTreeMap<(Category, Lane, Route), Vec<Event>> = BTreeMap::new();
         for stored in batch {
             let end = recorded.ends.get(&stored.offset);
             if let Some(end) = end.filter(|end| end.outcome != Outcome::Quarantined) {
@@ -148,16 +179,19 @@ impl Settler {
                     duty.hand_over();
                     let passed_over =
                         recorded.passed_over.get(&event.offset).map_or(&[][..], |stages| stages);
-                    let route = self.chain.route(end.map(|end| &*end.stage), passed_over);
-                    lanes.entry((event.category, route)).or_default().push(event);
+                    let lane = self.plan.lane_of(&event);
+                    let route = self.plan.chain_of(lane).route(end.map(|end| &*end.stage), passed_over);
+                    lanes.entry((event.category, lane, route)).or_default().push(event);
                 }
                 Parsed::Settled(done) => settled.push(done),
             }
         }
-        for ((_, route), events) in lanes {
-            let (events, decisions) = self.chain.run_again(events, &mut self.columns, &route);
+        for ((_, lane, route), events) in lanes {
+            let chain = self.plan.chain_of(lane);
+            let generation = chain.generation;
+            let (events, decisions) = chain.run_again(events, &mut self.columns, &route);
             for (event, decision) in events.into_iter().zip(decisions) {
-                settled.push(self.ended_again(event, decision, recorded)?);
+                settled.push(self.ended_again(event, decision, generation, recorded)?);
             }
         }
         settled.sort_unstable_by_key(|s| s.offset);
@@ -170,7 +204,15 @@ impl Settler {
         let meta = record.map(|record| record.meta).unwrap_or_default();
         let RecordedEnd { category, outcome, reason, stage } = end.clone();
         self.duty(&meta, category).reject(outcome, reason.clone());
-        Settled { offset, queued_at, meta, end: End::Dropped { category, outcome, reason, stage } }
+        // Its row is in the ledger already, under the generation that decided: which of a plan's chains it was is not asked again.
+        let generation = self.plan.chain.generation;
+        Settled {
+            offset,
+            queued_at,
+            generation,
+            meta,
+            end: End::Dropped { category, outcome, reason, stage },
+        }
     }
 
     /// An event that went its way again: it must have come as far as it did.
@@ -178,6 +220,7 @@ impl Settler {
         &self,
         event: Event,
         decision: Decision,
+        generation: u64,
         recorded: &Recorded,
     ) -> Result<Settled, Unsettled> {
         let (offset, queued_at, category) = (event.offset, event.queued_at, event.category);
@@ -186,17 +229,18 @@ impl Settler {
         }
         let duty = self.duty(&event.meta, category);
         let Some(RecordedEnd { reason, stage, .. }) = recorded.ends.get(&offset).cloned() else {
-            return Ok(end_of(event, decision, duty));
+            return Ok(end_of(event, decision, duty, generation));
         };
         duty.reject(Outcome::Quarantined, reason.clone());
         let payload = event.doc.text().clone();
         let end = End::Quarantined { category, stage, reason, detail: REBUILT.to_owned(), payload };
-        Ok(Settled { offset, queued_at, meta: event.meta, end })
+        Ok(Settled { offset, queued_at, generation, meta: event.meta, end })
     }
 
     fn parse(&self, stored: Stored) -> Parsed {
         let Stored { offset, queued_at, record } = stored;
-        let settle = |meta, end| Parsed::Settled(Settled { offset, queued_at, meta, end });
+        let generation = self.plan.chain.generation;
+        let settle = |meta, end| Parsed::Settled(Settled { offset, queued_at, generation, meta, end });
         let record = match record {
             Ok(record) => record,
             Err(e) => {
@@ -224,7 +268,7 @@ impl Settler {
         if category.is_processed() {
             return Parsed::Event(event, duty);
         }
-        Parsed::Settled(end_of(event, Decision::keep(), duty))
+        Parsed::Settled(end_of(event, Decision::keep(), duty, generation))
     }
 
     fn duty(&self, meta: &Meta, category: Category) -> Accounted<Duty> {
@@ -258,7 +302,7 @@ fn refuse(duty: Accounted<Duty>, reason: Reason) -> End {
 }
 
 /// The one end of an event.
-fn end_of(event: Event, decision: Decision, duty: Accounted<Duty>) -> Settled {
+fn end_of(event: Event, decision: Decision, duty: Accounted<Duty>, generation: u64) -> Settled {
     let (offset, queued_at, category) = (event.offset, event.queued_at, event.category);
     let end = match decision.verdict {
         Verdict::Keep => {
@@ -284,10 +328,11 @@ fn end_of(event: Event, decision: Decision, duty: Accounted<Duty>) -> Settled {
             End::Quarantined { category, stage, reason, detail, payload: event.doc.text().clone() }
         }
     };
-    Settled { offset, queued_at, meta: event.meta, end }
+    Settled { offset, queued_at, generation, meta: event.meta, end }
 }
 
-fn group_of(event: &Event, fingerprints: Vec<crate::Fingerprint>) -> Group {
+/// The group that an accepted error of these fingerprints is in.
+pub fn group_of(event: &Event, fingerprints: Vec<crate::Fingerprint>) -> Group {
     let headline = headline(&event.doc);
     let mut fingerprints: Vec<_> = fingerprints.into_iter().map(|f| (f.kind, f.hash)).collect();
     if fingerprints.is_empty() {
@@ -327,8 +372,8 @@ mod tests {
     #[test]
     fn every_record_has_one_end_in_the_order_of_offsets() {
         let book = Arc::new(Counts::default());
-        let chain = Chain { generation: 1, links: Vec::new() };
-        let mut settler = Settler::new(chain, Arc::clone(&book) as Arc<dyn Book>);
+        let chain = crate::Chain { generation: 1, links: Vec::new() };
+        let mut settler = Settler::new(Plan::of(chain), Arc::clone(&book) as Arc<dyn Book>);
         let discarded = OutcomeCount {
             category: Category::Error,
             outcome: Outcome::ClientDiscard,

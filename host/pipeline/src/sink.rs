@@ -16,12 +16,14 @@ pub trait Sink: Send + Sync + 'static {
     /// What the ledger of a chunk that was found says of single records.
     fn recorded(&self, place: ChunkPlace) -> Result<Recorded, SinkError>;
     /// Begins a chunk in memory. Nothing is written before it is closed.
-    fn begin(&self, place: ChunkPlace, generation: u64) -> Box<dyn Chunk>;
+    fn begin(&self, place: ChunkPlace) -> Box<dyn Chunk>;
 }
 
 pub trait Chunk: Send {
     /// Takes one record, in the order of offsets, without a gap. All of them end here, dropped ones as well.
     fn push(&mut self, settled: Settled);
+    /// From the next record on, that published generation says what becomes of them. Called before the first record.
+    fn turn(&mut self, generation: u64);
     /// Notes a record that went on without a stage. The ledger keeps it, so that a rebuild does the same.
     fn note(&mut self, passed_over: PassedOver);
     fn rows(&self) -> usize;
@@ -46,7 +48,8 @@ pub struct ChunkPlace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     pub end: Offset,
-    pub generation: u64,
+    /// The published generations, each with the first offset that it said about; the first of them is that of the chunk's start.
+    pub generations: Vec<(Offset, u64)>,
     /// Whether every table file that the ledger names is there.
     pub complete: bool,
 }
@@ -90,6 +93,8 @@ pub enum Closed {
 pub struct Settled {
     pub offset: Offset,
     pub queued_at: Millis,
+    /// Whose chain decided, for its rows.
+    pub generation: u64,
     pub meta: Meta,
     pub end: End,
 }

@@ -4,6 +4,7 @@
 //! from the queue. What the store already holds of it decides how it goes on: a range that has a ledger is settled as the ledger
 //! says, and not anew.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
@@ -14,10 +15,11 @@ use host_queue::{Queue, ReadLimit, Stored};
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use crate::chain::Chain;
 use crate::draft::Draft;
+use crate::latency::Latency;
+use crate::plan::Plan;
 use crate::settle::Settler;
-use crate::sink::{Chunk, ChunkPlace, Closed, Found, Settled, Sink, SinkError};
+use crate::sink::{Chunk, ChunkPlace, Closed, Found, Recorded, Settled, Sink, SinkError};
 
 /// When a micro-batch and a chunk are full.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +46,11 @@ impl Default for WorkerConfig {
     }
 }
 
-/// Where chains come from. The number of the newest generation may change at any time; a chunk has one generation.
-pub trait Chains: Send + Sync + 'static {
+/// Where plans come from. The number of the newest generation may change at any time; a worker looks before each batch.
+pub trait Plans: Send + Sync + 'static {
     fn newest(&self) -> u64;
-    /// Makes the chain of a generation for one worker. An older one is asked for after a crash.
-    fn chain(&self, generation: u64) -> Result<Chain, String>;
+    /// Makes the plan of a generation for one worker. An older one is asked for after a crash.
+    fn plan(&self, generation: u64) -> Result<Plan, String>;
 }
 
 /// Tells workers to come to an end, and until when.
@@ -79,7 +81,8 @@ impl Stop {
 pub struct WorkerMetrics {
     pub records: AtomicU64,
     pub batches: AtomicU64,
-    pub settle_nanos: AtomicU64,
+    /// From a batch that is ready to one that has its ends: turning to another generation is part of it.
+    pub batch_time: Latency,
     pub chunks: AtomicU64,
     pub chunk_nanos: AtomicU64,
     pub retries: AtomicU64,
@@ -96,17 +99,17 @@ pub enum WorkerError {
     Queue { partition: Partition, source: host_queue::Error },
     #[error(transparent)]
     Sink(#[from] SinkError),
-    #[error("partition {partition}: the chain of generation {generation} can not be made: {what}")]
-    Chain { partition: Partition, generation: u64, what: String },
+    #[error("partition {partition}: generation {generation} can not be made ready: {what}")]
+    Plan { partition: Partition, generation: u64, what: String },
     #[error("partition {partition}: expected offset {expected} and the queue gave {found}")]
     Gap { partition: Partition, expected: Offset, found: Offset },
 }
 
 impl WorkerError {
-    /// Whether the same may succeed later. A chain is made of what lies in the store; one that must be there at the start is not
+    /// Whether the same may succeed later. A plan is made of what lies in the store; one that must be there at the start is not
     /// waited for.
     fn may_pass(&self) -> bool {
-        matches!(self, WorkerError::Sink(SinkError::Retry { .. }) | WorkerError::Chain { .. })
+        matches!(self, WorkerError::Sink(SinkError::Retry { .. }) | WorkerError::Plan { .. })
     }
 }
 
@@ -114,7 +117,7 @@ pub struct Worker {
     pub partition: Partition,
     pub queue: Arc<dyn Queue>,
     pub sink: Arc<dyn Sink>,
-    pub chains: Arc<dyn Chains>,
+    pub plans: Arc<dyn Plans>,
     /// Counts what is durable, when it is.
     pub book: Arc<dyn Book>,
     pub config: WorkerConfig,
@@ -166,15 +169,11 @@ impl Worker {
 
     fn work(&self) -> Result<(), WorkerError> {
         let draft = Arc::new(Draft::default());
-        let mut settler = self.settler(self.chains.newest(), &draft)?;
+        let mut settler = self.settler(self.plans.newest(), &draft)?;
         let mut next = self.queue.committed(self.partition).map_err(|e| self.queue_error(e))?;
         let mut back_off = BackOff::default();
         loop {
             self.metrics.next.store(next, Relaxed);
-            if self.chains.newest() != settler.generation() {
-                settler = self.settler(self.chains.newest(), &draft)?;
-            }
-            self.metrics.generation.store(settler.generation(), Relaxed);
             match self.one_chunk(next, &mut settler, &draft) {
                 Ok(Some(end)) => (next, back_off) = (end, BackOff::default()),
                 Ok(None) => return Ok(()),
@@ -207,9 +206,9 @@ impl Worker {
 
     fn settler(&self, generation: u64, draft: &Arc<Draft>) -> Result<Settler, WorkerError> {
         let partition = self.partition;
-        let chain = self.chains.chain(generation);
-        let chain = chain.map_err(|what| WorkerError::Chain { partition, generation, what })?;
-        Ok(Settler::new(chain, Arc::clone(draft) as Arc<dyn Book>))
+        let plan = self.plans.plan(generation);
+        let plan = plan.map_err(|what| WorkerError::Plan { partition, generation, what })?;
+        Ok(Settler::new(plan, Arc::clone(draft) as Arc<dyn Book>))
     }
 
     fn queue_error(&self, source: host_queue::Error) -> WorkerError {
@@ -230,8 +229,9 @@ impl Worker {
             return self.adopt(place, found, draft);
         }
         draft.clear();
-        let mut chunk = self.sink.begin(place, settler.generation());
-        let (end, drained) = match self.fill(chunk.as_mut(), place, first, settler)? {
+        let mut chunk = self.sink.begin(place);
+        chunk.turn(settler.generation());
+        let (end, drained) = match self.fill(chunk.as_mut(), place, first, settler, draft)? {
             Filled::Full { end } => (end, false),
             Filled::Drained { end } => (end, true),
         };
@@ -272,6 +272,7 @@ impl Worker {
         place: ChunkPlace,
         first: Vec<Stored>,
         settler: &mut Settler,
+        draft: &Arc<Draft>,
     ) -> Result<Filled, WorkerError> {
         let opened = Instant::now();
         let hour = place.queued_at.div_euclid(HOUR_MILLIS);
@@ -281,7 +282,9 @@ impl Worker {
             let hour_is_over = of_hour < batch.len();
             batch.truncate(of_hour);
             end += batch.len() as u64;
-            self.settle_into(chunk, batch, settler);
+            let ready = Instant::now();
+            self.turn(chunk, settler, draft);
+            self.settle_into(chunk, batch, settler, ready);
             let age = opened.elapsed();
             let full =
                 chunk.rows() >= self.config.chunk_rows_max || chunk.bytes() >= self.config.chunk_bytes_max;
@@ -298,15 +301,30 @@ impl Worker {
         }
     }
 
-    fn settle_into(&self, chunk: &mut dyn Chunk, batch: Vec<Stored>, settler: &mut Settler) {
+    /// Turns to the newest generation between two batches. One that can not be made ready here is no reason to stop: the old one goes on, and
+    /// the next batch tries again.
+    fn turn(&self, chunk: &mut dyn Chunk, settler: &mut Settler, draft: &Arc<Draft>) {
+        let newest = self.plans.newest();
+        if newest != settler.generation() {
+            match self.settler(newest, draft) {
+                Ok(next) => {
+                    *settler = next;
+                    chunk.turn(newest);
+                }
+                Err(e) => tracing::error!(partition = self.partition, old = settler.generation(), "{e}"),
+            }
+        }
+        self.metrics.generation.store(settler.generation(), Relaxed);
+    }
+
+    fn settle_into(&self, chunk: &mut dyn Chunk, batch: Vec<Stored>, settler: &mut Settler, ready: Instant) {
         if batch.is_empty() {
             return;
         }
-        let begun = Instant::now();
         self.metrics.records.fetch_add(batch.len() as u64, Relaxed);
         self.metrics.batches.fetch_add(1, Relaxed);
         let settled = settler.settle(batch);
-        self.metrics.settle_nanos.fetch_add(begun.elapsed().as_nanos() as u64, Relaxed);
+        self.metrics.batch_time.observe(ready.elapsed());
         self.push(chunk, settled);
         settler.take_passed_over().into_iter().for_each(|passed_over| chunk.note(passed_over));
     }
@@ -358,7 +376,7 @@ impl Worker {
     }
 
     /// Another writer, or this one before a crash, fixed the range: it holds, and so does what its ledger says of each record. What its
-    /// tables lack is built from the queue, by the generation that decided then. `None` when the worker is to stop before
+    /// tables lack is built from the queue, by the generations that decided then. `None` when the worker is to stop before
     /// that is done; whoever starts next does it.
     fn adopt(
         &self,
@@ -366,7 +384,7 @@ impl Worker {
         found: Found,
         draft: &Arc<Draft>,
     ) -> Result<Option<Offset>, WorkerError> {
-        let Found { end, generation, complete } = found;
+        let Found { end, generations, complete } = found;
         let (partition, start) = (place.partition, place.start);
         tracing::info!(partition, start, end, complete, "the store has this chunk already");
         if complete {
@@ -375,30 +393,49 @@ impl Worker {
         }
         draft.clear();
         let recorded = self.sink.recorded(place)?;
-        let mut settler = self.settler(generation, draft)?;
-        self.metrics.generation.store(generation, Relaxed);
-        let mut chunk = self.sink.begin(place, generation);
-        let (mut next, mut back_off) = (start, BackOff::default());
-        while next < end {
-            if self.stop.is_overdue() {
+        let mut chunk = self.sink.begin(place);
+        let ends = generations.iter().skip(1).map(|(from, _)| *from).chain([end]);
+        for ((from, generation), until) in generations.iter().zip(ends) {
+            let mut settler = self.settler(*generation, draft)?;
+            self.metrics.generation.store(*generation, Relaxed);
+            chunk.turn(*generation);
+            if !self.fill_again(chunk.as_mut(), *from..until, &mut settler, &recorded)? {
                 return Ok(None);
             }
-            let batch = self.batch_before(end, next)?;
+        }
+        chunk.rebuild(end)?;
+        self.commit(end, draft).map(Some)
+    }
+
+    /// Gives the records of a range the ends that they had. `false` when the worker is to stop before that is done.
+    fn fill_again(
+        &self,
+        chunk: &mut dyn Chunk,
+        range: Range<Offset>,
+        settler: &mut Settler,
+        recorded: &Recorded,
+    ) -> Result<bool, WorkerError> {
+        let (mut next, mut back_off) = (range.start, BackOff::default());
+        while next < range.end {
+            if self.stop.is_overdue() {
+                return Ok(false);
+            }
+            let batch = self.batch_before(range.end, next)?;
             let records = batch.len() as u64;
-            match settler.settle_again(batch, &recorded) {
-                Ok(settled) => self.push(chunk.as_mut(), settled),
+            match settler.settle_again(batch, recorded) {
+                Ok(settled) => self.push(chunk, settled),
                 Err(unsettled) => {
-                    tracing::warn!(partition, start, end, "can not rebuild this chunk yet: {unsettled}");
+                    let (partition, generation) = (self.partition, settler.generation());
+                    tracing::warn!(partition, generation, "can not rebuild this chunk yet: {unsettled}");
                     if !self.wait_to_retry(&mut back_off) {
-                        return Ok(None);
+                        return Ok(false);
                     }
                     continue;
                 }
             }
             (next, back_off) = (next + records, BackOff::default());
         }
-        chunk.rebuild(end)?;
-        self.commit(end, draft).map(Some)
+        Ok(true)
     }
 
     /// The next records of a range that ends there. The queue has them all, since the range is not committed.

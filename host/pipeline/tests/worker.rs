@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,9 +15,9 @@ use host_event::{
     Record,
 };
 use host_pipeline::{
-    Answer, Chain, Chains, Chunk, ChunkPlace, Closed, End, FailurePolicy, Fault, Fingerprint, Found, Link,
-    PassedOver, Rates, Recorded, RecordedEnd, Settled, Sink, SinkError, Stage, StageAnswer, StageKind, Stop,
-    Verdicts, Worker, WorkerConfig, WorkerError, WorkerMetrics,
+    Answer, Canary, Chain, Chunk, ChunkPlace, Closed, End, FailurePolicy, Fault, Fingerprint, Found, Link,
+    PassedOver, Plan, Plans, Rates, Recorded, RecordedEnd, Settled, Sink, SinkError, Stage, StageAnswer,
+    StageKind, Stop, Verdicts, Worker, WorkerConfig, WorkerError, WorkerMetrics,
 };
 use host_queue::{Memory, Queue};
 use parking_lot::Mutex;
@@ -52,16 +52,16 @@ impl Sink for MemorySink {
     fn recorded(&self, place: ChunkPlace) -> Result<Recorded, SinkError> {
         Ok(self.0.lock().chunks[&place.start].recorded.clone())
     }
-    fn begin(&self, place: ChunkPlace, generation: u64) -> Box<dyn Chunk> {
-        let sink = self.clone();
-        Box::new(MemoryChunk { sink, place, generation, recorded: Recorded::default(), rows: Vec::new() })
+    fn begin(&self, place: ChunkPlace) -> Box<dyn Chunk> {
+        let (sink, generations) = (self.clone(), Vec::new());
+        Box::new(MemoryChunk { sink, place, generations, recorded: Recorded::default(), rows: Vec::new() })
     }
 }
 
 struct MemoryChunk {
     sink: MemorySink,
     place: ChunkPlace,
-    generation: u64,
+    generations: Vec<(Offset, u64)>,
     recorded: Recorded,
     rows: Vec<String>,
 }
@@ -79,6 +79,9 @@ impl Chunk for MemoryChunk {
         };
         self.recorded.ends.insert(settled.offset, RecordedEnd { category, outcome, reason, stage });
     }
+    fn turn(&mut self, generation: u64) {
+        self.generations.push((self.place.start + self.rows.len() as u64, generation));
+    }
     fn note(&mut self, PassedOver { offset, stage }: PassedOver) {
         self.recorded.passed_over.entry(offset).or_default().push(stage);
     }
@@ -92,7 +95,7 @@ impl Chunk for MemoryChunk {
         let mut shelf = self.sink.0.lock();
         let fails = shelf.fails > 0;
         shelf.fails = shelf.fails.saturating_sub(1);
-        let found = Found { end, generation: self.generation, complete: !fails };
+        let found = Found { end, generations: self.generations, complete: !fails };
         let tables = if fails { Vec::new() } else { self.rows.clone() };
         let kept = Kept { found, recorded: self.recorded, closed: self.rows, tables };
         assert!(shelf.chunks.insert(self.place.start, kept).is_none(), "a ledger is never written twice");
@@ -114,8 +117,8 @@ impl Chunk for MemoryChunk {
 
 /// All that a row depends on. What a stage said of a failure is left out: it can not be known again.
 fn row(settled: &Settled) -> String {
-    let offset = settled.offset;
-    match &settled.end {
+    let (offset, generation) = (settled.offset, settled.generation);
+    let row = match &settled.end {
         End::Accepted(a) => {
             let hash = a.group.as_ref().map(|g| g.fingerprints[0].1.as_str()).unwrap_or_default();
             let text = String::from_utf8_lossy(a.doc.text());
@@ -129,7 +132,8 @@ fn row(settled: &Settled) -> String {
             format!("{offset} {stage} {reason}: {}", String::from_utf8_lossy(payload))
         }
         End::Ended(counts) => format!("{offset} {counts:?}"),
-    }
+    };
+    format!("{row} by {generation}")
 }
 
 type Run = Box<dyn FnMut(&mut Columns) -> StageAnswer + Send>;
@@ -161,12 +165,12 @@ type MakeLinks = Box<dyn Fn() -> Vec<Link> + Send + Sync>;
 
 struct Made(MakeLinks);
 
-impl Chains for Made {
+impl Plans for Made {
     fn newest(&self) -> u64 {
         4
     }
-    fn chain(&self, generation: u64) -> Result<Chain, String> {
-        Ok(Chain { generation, links: (self.0)() })
+    fn plan(&self, generation: u64) -> Result<Plan, String> {
+        Ok(Plan::of(Chain { generation, links: (self.0)() }))
     }
 }
 
@@ -187,7 +191,7 @@ struct Scene {
     stop: Arc<Stop>,
     metrics: Arc<WorkerMetrics>,
     book: Arc<Counts>,
-    chains: Arc<Made>,
+    plans: Arc<Made>,
 }
 
 impl Scene {
@@ -201,7 +205,7 @@ impl Scene {
             stop: Arc::default(),
             metrics: Arc::default(),
             book: Arc::default(),
-            chains: Arc::new(Made(Box::new(links))),
+            plans: Arc::new(Made(Box::new(links))),
         }
     }
 
@@ -212,11 +216,19 @@ impl Scene {
     }
 
     fn start(&self, chunk_age_max: Duration) -> JoinHandle<Result<(), WorkerError>> {
+        self.start_with(Arc::clone(&self.plans) as _, chunk_age_max)
+    }
+
+    fn start_with(
+        &self,
+        plans: Arc<dyn Plans>,
+        chunk_age_max: Duration,
+    ) -> JoinHandle<Result<(), WorkerError>> {
         let worker = Worker {
             partition: 0,
             queue: Arc::clone(&self.queue) as _,
             sink: Arc::new(self.sink.clone()),
-            chains: Arc::clone(&self.chains) as _,
+            plans,
             book: Arc::clone(&self.book) as _,
             config: WorkerConfig { batch_events_max: 7, chunk_age_max, ..WorkerConfig::default() },
             stop: Arc::clone(&self.stop),
@@ -456,7 +468,7 @@ fn a_sink_that_can_not_go_on_stops_the_partition_and_shows_it() {
         fn recorded(&self, _: ChunkPlace) -> Result<Recorded, SinkError> {
             panic!("nothing was found")
         }
-        fn begin(&self, _: ChunkPlace, _: u64) -> Box<dyn Chunk> {
+        fn begin(&self, _: ChunkPlace) -> Box<dyn Chunk> {
             panic!("nothing was found")
         }
     }
@@ -466,7 +478,7 @@ fn a_sink_that_can_not_go_on_stops_the_partition_and_shows_it() {
         partition: 0,
         queue: Arc::clone(&scene.queue) as _,
         sink: Arc::new(Broken),
-        chains: Arc::clone(&scene.chains) as _,
+        plans: Arc::clone(&scene.plans) as _,
         book: Arc::clone(&scene.book) as _,
         config: WorkerConfig::default(),
         stop: Arc::default(),
@@ -475,4 +487,70 @@ fn a_sink_that_can_not_go_on_stops_the_partition_and_shows_it() {
     let error = worker.run().unwrap_err();
     assert_eq!(error.to_string(), "partition 0 at offset 0: damaged");
     assert!(scene.metrics.failed.load(Relaxed));
+}
+
+/// Plans of numbers that the test sets: an odd generation drops what is noisy, and 5 is a canary on top of 4.
+struct Numbered(AtomicU64);
+
+impl Plans for Numbered {
+    fn newest(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+    fn plan(&self, generation: u64) -> Result<Plan, String> {
+        let chain = |generation: u64| {
+            let filter = failing(StageKind::Filter, &[], drop_noisy);
+            Chain { generation, links: if generation % 2 == 1 { vec![filter] } else { Vec::new() } }
+        };
+        match generation {
+            5 => {
+                let canary = Some(Canary { share: 0.5, chain: chain(5) });
+                Ok(Plan { generation, chain: chain(4), canary, tap: None })
+            }
+            9 => Err("it does not load on this machine".into()),
+            _ => Ok(Plan::of(chain(generation))),
+        }
+    }
+}
+
+#[test]
+fn a_worker_turns_between_two_batches_and_a_rebuild_turns_at_the_same_offsets() {
+    let scene = Scene::new(Vec::new);
+    let plans = Arc::new(Numbered(AtomicU64::new(2)));
+    scene.sink.0.lock().fails = 1;
+    let worker = scene.start_with(Arc::clone(&plans) as _, Duration::from_millis(700));
+    let noisy = |from: u64| {
+        let error = |i: u64| item(u128::from(i) << 64 | 77, Category::Error, r#"{"name":"noisy"}"#);
+        (from..from + 20).map(error).collect::<Vec<_>>()
+    };
+    // All within one chunk: 9 can not be made ready, so 4 goes on.
+    for (generation, from) in [(2, 0), (3, 20), (4, 40), (5, 60), (9, 80)] {
+        plans.0.store(generation, Relaxed);
+        scene.append(noisy(from));
+        scene.until("a batch was run", |s| s.metrics.next.load(Relaxed) == from + 20);
+    }
+    scene.until("all is committed", |s| s.queue.committed(0).unwrap() == 100);
+    scene.stop.request(PATIENCE);
+    worker.join().unwrap().unwrap();
+    let chunks = scene.chunks();
+    assert_eq!(chunks.len(), 1);
+    assert_eq!(chunks[0].1.found.generations, [(0, 2), (20, 3), (40, 4), (60, 5)]);
+    // Rows of what was dropped are in the ledger: a rebuild does not write them again, and does not ask which chain it was.
+    let kept =
+        |rows: &[String]| rows.iter().filter(|row| !row.contains("noise")).cloned().collect::<Vec<_>>();
+    let rows = &chunks[0].1.closed;
+    assert_eq!(kept(&chunks[0].1.tables), kept(rows), "rebuilt after the store failed");
+    let dropped = rows.iter().filter(|row| row.contains("noise")).count();
+    for (offset, row) in rows.iter().enumerate() {
+        let generation = match offset {
+            0..20 => 2,
+            20..40 => 3,
+            40..60 => 4,
+            _ if row.contains("noise") => 5,
+            _ => 4,
+        };
+        assert!(row.ends_with(&format!(" by {generation}")), "{offset}: {row}");
+        assert_eq!(row.contains("noise"), generation % 2 == 1, "{offset}: {row}");
+    }
+    // The canary has about half of the last forty.
+    assert!((28..=52).contains(&dropped), "{dropped}");
 }

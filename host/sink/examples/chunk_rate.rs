@@ -127,7 +127,7 @@ fn settled(offset: u64, made: &Made, doc: Doc) -> Settled {
         server_sample_rate: 0.5,
         group: Some(group),
     };
-    Settled { offset, queued_at: NOW, meta, end: End::Accepted(Box::new(accepted)) }
+    Settled { offset, queued_at: NOW, generation: 1, meta, end: End::Accepted(Box::new(accepted)) }
 }
 
 /// Time on a core, else time on the wall.
@@ -184,7 +184,8 @@ fn main() -> io::Result<()> {
         let records: Vec<_> =
             made.iter().zip(docs).zip(0..).map(|((m, doc), offset)| settled(offset, m, doc)).collect();
         let place = ChunkPlace { partition: round, start: 0, queued_at: NOW };
-        let mut chunk = sink.begin(place, 1);
+        let mut chunk = sink.begin(place);
+        chunk.turn(1);
         let begun = Watch::start();
         records.into_iter().for_each(|record| chunk.push(record));
         let push = begun.elapsed();

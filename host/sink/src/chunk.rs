@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use host_event::{Category, Meta, Offset, Outcome, ProjectId};
 use host_group::Rollups;
-use host_pipeline::{Accepted, Chunk, ChunkPlace, Closed, End, PassedOver, Settled, SinkError};
+use host_pipeline::{Accepted, Chunk, ChunkPlace, Closed, End, PassedOver, RecordedEnd, Settled, SinkError};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
@@ -28,11 +28,13 @@ const ROLLUP_BYTES: usize = 1024;
 pub(crate) struct ParquetChunk {
     shared: Arc<Shared>,
     place: ChunkPlace,
-    generation: u64,
+    generations: Vec<(Offset, u64)>,
+    /// The newest generation whose chain decided about a record.
+    newest: u64,
     next: Offset,
     /// Set when records did not follow each other: such a chunk must not be closed.
     gap: Option<(Offset, Offset)>,
-    accepted: HashMap<(ProjectId, Category), u64>,
+    accepted: HashMap<(ProjectId, Category, u64), u64>,
     rollups: Rollups,
     passed_over: Vec<PassedOver>,
     tables: Tables,
@@ -99,11 +101,12 @@ pub(crate) struct Encoded {
 }
 
 impl ParquetChunk {
-    pub(crate) fn new(shared: Arc<Shared>, place: ChunkPlace, generation: u64) -> ParquetChunk {
+    pub(crate) fn new(shared: Arc<Shared>, place: ChunkPlace) -> ParquetChunk {
         ParquetChunk {
             shared,
             place,
-            generation,
+            generations: Vec::new(),
+            newest: 0,
             next: place.start,
             gap: None,
             accepted: HashMap::new(),
@@ -113,9 +116,9 @@ impl ParquetChunk {
         }
     }
 
-    fn push_accepted(&mut self, meta: &Meta, offset: Offset, accepted: Accepted) {
+    fn push_accepted(&mut self, meta: &Meta, offset: Offset, generation: u64, accepted: Accepted) {
         let Accepted { category, doc, client_sample_rate, server_sample_rate, group } = accepted;
-        let mut origin = Origin::new(meta, self.generation, self.place.partition, offset);
+        let mut origin = Origin::new(meta, generation, self.place.partition, offset);
         origin.client_sample_rate = sane_rate(client_sample_rate);
         origin.server_sample_rate = sane_rate(server_sample_rate);
         let Tables { events, spans, logs, sessions, check_ins, .. } = &mut self.tables;
@@ -129,45 +132,46 @@ impl ParquetChunk {
             Category::Log => logs.keys.push(logs.columns.push(origin, &doc)),
             Category::Session => sessions.keys.push(sessions.columns.push(origin, &doc)),
             Category::CheckIn => check_ins.keys.push(check_ins.columns.push(origin, &doc)),
-            other => return self.push_homeless(meta, offset, other),
+            other => return self.push_homeless(meta, offset, generation, other),
         }
-        *self.accepted.entry((meta.project_id, category)).or_default() += 1;
+        *self.accepted.entry((meta.project_id, category, generation)).or_default() += 1;
     }
 
     /// An item of a category that has no table. The pipeline never accepts one; if it ever does, that is seen.
-    fn push_homeless(&mut self, meta: &Meta, offset: Offset, category: Category) {
+    fn push_homeless(&mut self, meta: &Meta, offset: Offset, generation: u64, category: Category) {
         tracing::error!(%category, offset, "accepted, and there is no table for it");
-        self.push_dropped(meta, offset, category, Outcome::Internal, "no_table", "");
+        let end =
+            RecordedEnd { category, outcome: Outcome::Internal, reason: "no_table".into(), stage: "".into() };
+        self.push_dropped(meta, offset, generation, &end);
     }
 
-    fn push_dropped(
-        &mut self,
-        meta: &Meta,
-        offset: Offset,
-        category: Category,
-        outcome: Outcome,
-        reason: &str,
-        stage: &str,
-    ) {
+    fn push_dropped(&mut self, meta: &Meta, offset: Offset, generation: u64, end: &RecordedEnd) {
         self.push_outcome(OutcomeRow {
             project_id: meta.project_id,
             at: meta.received_at,
             event_id: Some(meta.event_id),
-            category: category.as_str(),
-            outcome: outcome.as_str(),
-            reason,
-            stage,
+            category: end.category.as_str(),
+            outcome: end.outcome.as_str(),
+            reason: &end.reason,
+            stage: &end.stage,
             quantity: 1,
+            generation,
             offset: Some(offset),
         });
     }
 
     fn push_outcome(&mut self, row: OutcomeRow<'_>) {
         let rows = &mut self.tables.outcomes;
-        rows.keys.push(rows.columns.push(row, self.generation, self.place.partition));
+        rows.keys.push(rows.columns.push(row, self.place.partition));
     }
 
-    fn push_ended(&mut self, meta: &Meta, offset: Offset, counts: &[host_event::OutcomeCount]) {
+    fn push_ended(
+        &mut self,
+        meta: &Meta,
+        offset: Offset,
+        generation: u64,
+        counts: &[host_event::OutcomeCount],
+    ) {
         for count in counts {
             self.push_outcome(OutcomeRow {
                 project_id: meta.project_id,
@@ -178,11 +182,14 @@ impl ParquetChunk {
                 reason: &count.reason,
                 stage: "",
                 quantity: count.quantity,
+                generation,
                 offset: Some(offset),
             });
         }
         if counts.is_empty() {
-            self.push_dropped(meta, offset, Category::Unknown, Outcome::Internal, "nothing_ended", "");
+            let (category, outcome) = (Category::Unknown, Outcome::Internal);
+            let end = RecordedEnd { category, outcome, reason: "nothing_ended".into(), stage: "".into() };
+            self.push_dropped(meta, offset, generation, &end);
         }
     }
 
@@ -191,11 +198,11 @@ impl ParquetChunk {
         let ChunkPlace { partition, start, queued_at } = self.place;
         for rollup in std::mem::take(&mut self.rollups).into_sorted() {
             let rows = &mut self.tables.groups;
-            rows.keys.push(rows.columns.push(&rollup, self.generation, partition, start));
+            rows.keys.push(rows.columns.push(&rollup, self.newest, partition, start));
         }
         let mut accepted: Vec<_> = self.accepted.drain().collect();
         accepted.sort_unstable();
-        for ((project_id, category), quantity) in accepted {
+        for ((project_id, category, generation), quantity) in accepted {
             self.push_outcome(OutcomeRow {
                 project_id,
                 at: queued_at,
@@ -205,6 +212,7 @@ impl ParquetChunk {
                 reason: "",
                 stage: "",
                 quantity,
+                generation,
                 offset: None,
             });
         }
@@ -238,7 +246,7 @@ impl ParquetChunk {
             start,
             end,
             nonce: self.shared.next_nonce(),
-            generation: self.generation,
+            generations: std::mem::take(&mut self.generations),
             queued_at,
             rows: rows.into_iter().collect(),
             bytes: Default::default(),
@@ -285,26 +293,35 @@ fn encode_tables(
 
 impl Chunk for ParquetChunk {
     fn push(&mut self, settled: Settled) {
-        let Settled { offset, meta, end, .. } = settled;
+        let Settled { offset, generation, meta, end, .. } = settled;
+        self.newest = self.newest.max(generation);
         if offset != self.next {
             self.gap.get_or_insert((self.next, offset));
         }
         self.next = offset + 1;
         match end {
-            End::Accepted(accepted) => self.push_accepted(&meta, offset, *accepted),
+            End::Accepted(accepted) => self.push_accepted(&meta, offset, generation, *accepted),
             End::Dropped { category, outcome, reason, stage } => {
-                self.push_dropped(&meta, offset, category, outcome, &reason, &stage);
+                let end = RecordedEnd { category, outcome, reason, stage };
+                self.push_dropped(&meta, offset, generation, &end);
             }
             End::Quarantined { category, stage, reason, detail, payload } => {
-                let origin = Origin::new(&meta, self.generation, self.place.partition, offset);
+                let origin = Origin::new(&meta, generation, self.place.partition, offset);
                 let row =
                     QuarantineRow { category, stage: &stage, reason: &reason, detail: &detail, payload };
                 let rows = &mut self.tables.quarantine;
                 rows.keys.push(rows.columns.push(origin, row));
-                self.push_dropped(&meta, offset, category, Outcome::Quarantined, &reason, &stage);
+                let end = RecordedEnd { category, outcome: Outcome::Quarantined, reason, stage };
+                self.push_dropped(&meta, offset, generation, &end);
             }
-            End::Ended(counts) => self.push_ended(&meta, offset, &counts),
+            End::Ended(counts) => self.push_ended(&meta, offset, generation, &counts),
         }
+    }
+
+    fn turn(&mut self, generation: u64) {
+        // Two turns without a record between them: the first one said nothing.
+        self.generations.retain(|(from, _)| *from < self.next);
+        self.generations.push((self.next, generation));
     }
 
     fn note(&mut self, passed_over: PassedOver) {

@@ -141,7 +141,11 @@ fn create_missing_tables(facts: &Facts, ledger: &Ledger) -> Decision {
 /// Whether the ledger of another is complete. One missing table is enough to know.
 fn seek_tables(facts: &Facts, ledger: &Ledger) -> Decision {
     let found = |complete| {
-        Decision::Finish(Finish::Found(Found { end: ledger.end, generation: ledger.generation, complete }))
+        Decision::Finish(Finish::Found(Found {
+            end: ledger.end,
+            generations: ledger.generations.clone(),
+            complete,
+        }))
     };
     for (table, known) in facts.tables.iter().filter(|(t, _)| ledger.rows_of(*t) > 0) {
         match known {

@@ -25,7 +25,8 @@ pub struct Ledger {
     pub end: Offset,
     /// Of the attempt that wrote it, so that a writer whose answer was lost knows its own work again.
     pub nonce: String,
-    pub generation: u64,
+    /// The published generations that said what became of the records, each with the first offset it said about.
+    pub generations: Vec<(Offset, u64)>,
     /// When the first record was queued.
     pub queued_at: Millis,
     /// Rows by table. Those with none have no file.

@@ -78,11 +78,17 @@ impl Mistake {
                 }
                 Some(crate::commit::decide(&believed))
             }
-            (Mistake::NoAdoption, Purpose::Find, Known::There(l)) => {
-                finish(Finish::Found(Found { end: l.end, generation: l.generation, complete: true }))
-            }
+            (Mistake::NoAdoption, Purpose::Find, Known::There(l)) => finish(Finish::Found(Found {
+                end: l.end,
+                generations: l.generations.clone(),
+                complete: true,
+            })),
             (Mistake::OwnEnd, Purpose::Close(mine), Known::There(l)) if l.nonce != mine.nonce => {
-                finish(Finish::Found(Found { end: mine.end, generation: l.generation, complete: true }))
+                finish(Finish::Found(Found {
+                    end: mine.end,
+                    generations: l.generations.clone(),
+                    complete: true,
+                }))
             }
             (Mistake::TablesForgotten, Purpose::Close(_), Known::There(_)) => finish(Finish::Done),
             _ => None,
@@ -302,7 +308,7 @@ impl World {
             start,
             end,
             nonce,
-            generation: 1,
+            generations: vec![(start, 1)],
             queued_at: 0,
             rows: rows(&fates),
             bytes: BTreeMap::new(),

@@ -120,8 +120,8 @@ impl Sink for ParquetSink {
         self.0.recorded(place)
     }
 
-    fn begin(&self, place: ChunkPlace, generation: u64) -> Box<dyn Chunk> {
-        Box::new(ParquetChunk::new(Arc::clone(&self.0), place, generation))
+    fn begin(&self, place: ChunkPlace) -> Box<dyn Chunk> {
+        Box::new(ParquetChunk::new(Arc::clone(&self.0), place))
     }
 }
 

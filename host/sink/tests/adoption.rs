@@ -16,7 +16,7 @@ use host_event::{
     Body, Book, Category, Columns, Edit, EditOp, EventId, Meta, OutcomeCount, ProjectId, Record,
 };
 use host_pipeline::{
-    Answer, Chain, Chains, FailurePolicy, Fault, Fingerprint, Link, Stage, StageAnswer, StageKind, Stop,
+    Answer, Chain, FailurePolicy, Fault, Fingerprint, Link, Plan, Plans, Stage, StageAnswer, StageKind, Stop,
     Worker, WorkerConfig, WorkerMetrics,
 };
 use host_queue::{Memory, Queue};
@@ -100,14 +100,14 @@ impl Stage for Moody {
     }
 }
 
-/// How many chains were made: a later one fails on other events than the first.
+/// How many plans were made: a later one fails on other events than the first.
 struct Days(AtomicUsize);
 
-impl Chains for Days {
+impl Plans for Days {
     fn newest(&self) -> u64 {
         1
     }
-    fn chain(&self, generation: u64) -> Result<Chain, String> {
+    fn plan(&self, generation: u64) -> Result<Plan, String> {
         let calls = self.0.fetch_add(1, Relaxed);
         let link = |kind: StageKind| Link {
             stage: Box::new(Moody { kind, calls }),
@@ -115,7 +115,8 @@ impl Chains for Days {
             categories: vec![Category::Error],
             on_failure: FailurePolicy::default_of(kind),
         };
-        Ok(Chain { generation, links: vec![link(StageKind::Scrubber), link(StageKind::Fingerprinter)] })
+        let links = vec![link(StageKind::Scrubber), link(StageKind::Fingerprinter)];
+        Ok(Plan::of(Chain { generation, links }))
     }
 }
 
@@ -143,7 +144,7 @@ fn queue() -> Arc<Memory> {
 fn process(
     queue: &Arc<Memory>,
     store: &Arc<HalfAway>,
-    chains: &Arc<Days>,
+    plans: &Arc<Days>,
     nonce: u128,
     until: impl Fn() -> bool,
 ) -> Arc<WorkerMetrics> {
@@ -154,7 +155,7 @@ fn process(
         partition: 0,
         queue: Arc::clone(queue) as _,
         sink: Arc::new(ParquetSink::with_store(Arc::clone(store) as _, "memory", config, nonce).unwrap()),
-        chains: Arc::clone(chains) as _,
+        plans: Arc::clone(plans) as _,
         book: Arc::new(Nobody),
         config: WorkerConfig {
             batch_events_max: 16,
@@ -190,15 +191,15 @@ fn texts(batch: &RecordBatch, column: &str) -> Vec<String> {
 
 #[test]
 fn the_tables_become_what_the_ledger_says() {
-    let (queue, store, chains) = (queue(), Arc::new(HalfAway::default()), Arc::new(Days(0.into())));
+    let (queue, store, plans) = (queue(), Arc::new(HalfAway::default()), Arc::new(Days(0.into())));
     store.is_broken.store(true, Relaxed);
     let has_ledger = || !store.list("outcomes").unwrap().is_empty();
-    process(&queue, &store, &chains, 1, has_ledger);
+    process(&queue, &store, &plans, 1, has_ledger);
     assert_eq!(queue.committed(0).unwrap(), 0);
     assert!(store.list("events").unwrap().is_empty() && store.list("quarantine").unwrap().is_empty());
 
     store.is_broken.store(false, Relaxed);
-    let metrics = process(&queue, &store, &chains, 2, || queue.committed(0).unwrap() == EVENTS);
+    let metrics = process(&queue, &store, &plans, 2, || queue.committed(0).unwrap() == EVENTS);
     assert!(metrics.retries.load(Relaxed) > 0, "its stages failed on events that had got past them");
 
     let dynamic: Arc<dyn Store> = Arc::clone(&store) as _;

@@ -70,11 +70,11 @@ fn accepted(offset: u64, project_id: u64, category: Category, json: &str) -> Set
     });
     let accepted = Accepted { category, doc, client_sample_rate: 0.5, server_sample_rate: 0.25, group };
     let meta = meta(project_id, u128::from(offset));
-    Settled { offset, queued_at: RECEIVED_AT, meta, end: End::Accepted(Box::new(accepted)) }
+    Settled { offset, queued_at: RECEIVED_AT, generation: 9, meta, end: End::Accepted(Box::new(accepted)) }
 }
 
 fn ended(offset: u64, end: End) -> Settled {
-    Settled { offset, queued_at: RECEIVED_AT, meta: meta(1, u128::from(offset)), end }
+    Settled { offset, queued_at: RECEIVED_AT, generation: 9, meta: meta(1, u128::from(offset)), end }
 }
 
 fn count(category: Category, outcome: Outcome, reason: &'static str, quantity: u64) -> OutcomeCount {
@@ -129,7 +129,8 @@ fn every_kind() -> Vec<Settled> {
 
 fn write(sink: &ParquetSink, place: ChunkPlace, records: Vec<Settled>) -> Result<Closed, SinkError> {
     let end = place.start + records.len() as u64;
-    let mut chunk = sink.begin(place, 9);
+    let mut chunk = sink.begin(place);
+    chunk.turn(9);
     records.into_iter().for_each(|record| chunk.push(record));
     chunk.close(end)
 }
@@ -224,7 +225,7 @@ fn the_ledger_decides_who_was_first() {
     let (mine, other) = (sink(&store, 1), sink(&store, 2));
     assert_eq!(mine.find(PLACE).unwrap(), None);
     assert_eq!(write(&mine, PLACE, every_kind()).unwrap(), Closed::Done);
-    let found = Found { end: 113, generation: 9, complete: true };
+    let found = Found { end: 113, generations: vec![(100, 9)], complete: true };
     assert_eq!(other.find(PLACE).unwrap(), Some(found.clone()));
     let shorter = every_kind().into_iter().take(5).collect();
     assert_eq!(write(&other, PLACE, shorter).unwrap(), Closed::Lost(found.clone()));
@@ -243,12 +244,16 @@ fn missing_tables_are_rebuilt_and_only_the_same_ones() {
     let before = store.read(&events).unwrap();
     store.delete(&events).unwrap();
     store.delete(&logs).unwrap();
-    assert_eq!(sink.find(PLACE).unwrap(), Some(Found { end: 113, generation: 9, complete: false }));
+    assert_eq!(
+        sink.find(PLACE).unwrap(),
+        Some(Found { end: 113, generations: vec![(100, 9)], complete: false })
+    );
     let kinds: Vec<_> = proof(&store).breaches.iter().map(|b| b.kind).collect();
     assert_eq!(kinds, [BreachKind::Unfinished, BreachKind::Unfinished]);
 
     let rebuild = |records: Vec<Settled>, end| {
-        let mut chunk = sink.begin(PLACE, 9);
+        let mut chunk = sink.begin(PLACE);
+        chunk.turn(9);
         records.into_iter().for_each(|record| chunk.push(record));
         chunk.rebuild(end)
     };
@@ -271,7 +276,7 @@ fn gaps_are_refused() {
     records.remove(4);
     let error = write(&sink, PLACE, records).unwrap_err();
     assert!(matches!(&error, SinkError::Fatal { what, .. } if what.contains("offset 104")), "{error}");
-    let error = sink.begin(PLACE, 9).close(100).unwrap_err();
+    let error = sink.begin(PLACE).close(100).unwrap_err();
     assert!(matches!(error, SinkError::Fatal { .. }), "an empty range is no chunk");
 }
 

@@ -39,7 +39,7 @@ table! {
         sample_event_id: Text,
         /// All fingerprints of the first event of the chunk.
         fingerprints: Fingerprints,
-        /// The generation of the pipeline that decided about the chunk.
+        /// The newest generation of the pipeline that decided about an event of the chunk.
         generation: Int,
         /// The partition of the queue it came from.
         partition: Int,

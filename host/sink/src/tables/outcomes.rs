@@ -10,7 +10,7 @@ use crate::wire::micros_of_millis;
 table! {
     /// What became of everything that was received. A row for each item that was not accepted, and one per project and category with
     /// the number of those that were; `sum(quantity)` over all rows is what was received. Its files are the ledger: the footer says
-    /// which offsets the chunk covers (`tamis.ledger`), and which records went on without a stage that failed on them (`passed_over`);
+    /// which offsets the chunk covers and under which generations (`tamis.ledger`), and which records went on without a stage that failed on them (`passed_over`);
     /// `tamis verify` proves that each offset has one outcome.
     struct Outcomes {
         /// The project, as in the DSN; 0 where a record could not be read.
@@ -29,7 +29,7 @@ table! {
         stage: MaybeText,
         /// How many items the row stands for.
         quantity: Int,
-        /// The generation of the pipeline that decided about the chunk.
+        /// The generation of the pipeline that decided about it; of what was accepted there is a count for each generation.
         generation: Int,
         /// The partition of the queue it came from.
         partition: Int,
@@ -47,11 +47,12 @@ pub(crate) struct OutcomeRow<'a> {
     pub(crate) reason: &'a str,
     pub(crate) stage: &'a str,
     pub(crate) quantity: u64,
+    pub(crate) generation: u64,
     pub(crate) offset: Option<Offset>,
 }
 
 impl Outcomes {
-    pub(crate) fn push(&mut self, row: OutcomeRow<'_>, generation: u64, partition: Partition) -> SortKey {
+    pub(crate) fn push(&mut self, row: OutcomeRow<'_>, partition: Partition) -> SortKey {
         let (project, timestamp) = (signed(row.project_id), micros_of_millis(row.at));
         self.project_id.push(project);
         self.timestamp.push(timestamp);
@@ -61,7 +62,7 @@ impl Outcomes {
         self.reason.push(Some(row.reason));
         self.stage.push(Some(row.stage));
         self.quantity.push(signed(row.quantity));
-        self.generation.push(signed(generation));
+        self.generation.push(signed(row.generation));
         self.partition.push(i64::from(partition));
         self.offset.push(row.offset.map(signed));
         SortKey { project, group: 0, timestamp }
