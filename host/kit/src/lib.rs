@@ -3,7 +3,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod build;
+mod columns;
 mod encode;
+mod events;
 mod inspect;
 
 use std::io;
@@ -14,7 +16,9 @@ use host_plugin::BadComponent;
 use thiserror::Error;
 
 pub use build::{Built, RUST_TARGET, build_rust};
+pub use columns::{BadPull, Pull, Pulled, batch_of, describe_pull, write_raw};
 pub use encode::{WIT, encode, encode_as};
+pub use events::{EventsError, parse_events, read_events};
 pub use inspect::{About, Inspection, inspect};
 
 #[derive(Debug, Error)]
