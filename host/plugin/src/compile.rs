@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::limits::COMPONENT_BYTES_MAX;
-use crate::runtime::{chain, engine};
+use crate::runtime::{DebugSections, chain, engine};
 
 /// Memory that the compiler may use. A Python component takes 530 MB.
 pub const COMPILE_MEMORY_BYTES_MAX: u64 = 2 << 30;
@@ -99,7 +99,7 @@ fn compile_child() -> Result<(), String> {
     let mut bytes = Vec::new();
     let input = std::io::stdin().lock().take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
     input.map_err(|e| format!("reading the component: {e}"))?;
-    let engine = engine(false).map_err(|e| chain(&e))?;
+    let engine = engine(false, DebugSections::Ignored).map_err(|e| chain(&e))?;
     let code = engine.precompile_component(&bytes).map_err(|e| chain(&e))?;
     let mut output = std::io::stdout().lock();
     output.write_all(&code).and_then(|()| output.flush()).map_err(|e| format!("writing the code: {e}"))

@@ -17,6 +17,7 @@ use crate::metrics::StageMetrics;
 use crate::runtime::{Runtime, chain, ticks};
 use crate::stage::PluginStage;
 use crate::v0_1::{Guest, Linked};
+use crate::watch::{Failed, Seen, Watch};
 
 /// What a pipeline's definition says about a stage.
 #[derive(Debug, Clone)]
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<StageMetrics>,
     pub(crate) runtime: Arc<Runtime>,
     log_gate: Arc<LogGate>,
+    pub(crate) watch: Option<Arc<Watch>>,
     reads: (String, Selector),
     config: String,
     linked: Linked,
@@ -64,6 +66,23 @@ impl StageFactory {
     /// Checks everything that can be checked without an event: the component, its imports, its kind, the grants, and the
     /// configuration, by letting the plugin read it.
     pub fn load(spec: StageSpec, runtime: &Arc<Runtime>) -> Result<StageFactory, LoadError> {
+        StageFactory::load_with(spec, runtime, None)
+    }
+
+    /// Notes what its guests do. Lines that they write go there instead of the host's log.
+    pub fn load_watched(
+        spec: StageSpec,
+        runtime: &Arc<Runtime>,
+        watch: &Arc<Watch>,
+    ) -> Result<StageFactory, LoadError> {
+        StageFactory::load_with(spec, runtime, Some(Arc::clone(watch)))
+    }
+
+    fn load_with(
+        spec: StageSpec,
+        runtime: &Arc<Runtime>,
+        watch: Option<Arc<Watch>>,
+    ) -> Result<StageFactory, LoadError> {
         let StageSpec { name: stage, kind, .. } = &spec;
         let interfaces = Interfaces::read(&spec.component);
         let checked = interfaces.and_then(|interfaces| interfaces.check().map(|found| (found, interfaces)));
@@ -90,6 +109,7 @@ impl StageFactory {
             metrics: Arc::default(),
             runtime: Arc::clone(runtime),
             log_gate: Arc::new(LogGate::new(Arc::clone(&runtime.config.clock))),
+            watch,
             reads: (spec.reads, reads),
             config: spec.config_json,
             linked,
@@ -110,11 +130,19 @@ impl StageFactory {
 }
 
 impl Shared {
+    pub(crate) fn note(&self, failure: &Failure) {
+        if let Some(watch) = &self.watch {
+            let Failure { reason, cause, frames, .. } = failure.clone();
+            watch.note(Seen::Failed(Failed { reason, cause, frames }));
+        }
+    }
+
     /// A fresh guest that has read its configuration.
     pub(crate) fn start(&self) -> Result<Live, LoadError> {
         let (reads, selector) = &self.reads;
         let (identity, log_gate) = (Arc::clone(&self.identity), Arc::clone(&self.log_gate));
-        let host = Host::new(identity, reads, selector, Arc::clone(&self.limits), log_gate);
+        let mut host = Host::new(identity, reads, selector, Arc::clone(&self.limits), log_gate);
+        host.watch = self.watch.clone();
         let mut store = Store::new(&self.runtime.engine, host);
         store.limiter(|host| host);
         store.set_hostcall_fuel(self.limits.answer_bytes_max);
@@ -130,7 +158,9 @@ impl Shared {
                 Err(LoadError::Config { stage: stage(), message })
             }
             Err(e) => {
-                let Failure { reason, detail } = Failure::of(&e, store.data(), &self.limits);
+                let failure = Failure::of(&e, store.data(), &self.limits);
+                self.note(&failure);
+                let Failure { reason, detail, .. } = failure;
                 Err(LoadError::Init {
                     stage: stage(),
                     reason,

@@ -7,12 +7,17 @@ use wasmtime::{Trap, WasmBacktrace};
 
 use crate::host::Host;
 use crate::limits::{Limits, STACK_BYTES_MAX};
+use crate::watch::Frame;
 
 /// A call that gave no answer. `reason` is the short key that metrics and quarantine carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) reason: &'static str,
+    /// Everything at once, for one line.
     pub(crate) detail: String,
+    pub(crate) cause: String,
+    /// The guest's stack, innermost first.
+    pub(crate) frames: Vec<Frame>,
 }
 
 /// Every reason a fault can have; metrics count by the index.
@@ -59,20 +64,25 @@ const FRAMES_MAX: usize = 12;
 
 impl Failure {
     pub(crate) fn new(reason: &'static str, detail: impl Into<String>) -> Failure {
-        Failure { reason, detail: detail.into() }
+        let detail = detail.into();
+        Failure { reason, cause: detail.clone(), detail, frames: Vec::new() }
     }
 
     /// Tells from the error of a call, and from what its store noted meanwhile, what went wrong.
     pub(crate) fn of(error: &wasmtime::Error, host: &Host, limits: &Limits) -> Failure {
-        let (reason, mut detail) = classify(error, host, limits);
-        if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
-            write_frames(trace, &mut detail);
+        let (reason, cause) = classify(error, host, limits);
+        let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
+        let mut detail = cause.clone();
+        if !frames.is_empty() {
+            let names: Vec<&str> =
+                frames.iter().take(FRAMES_MAX).map(|frame| frame.function.as_str()).collect();
+            write!(detail, "; in {}", names.join(" < ")).expect("a String takes everything");
         }
         let tail = host.log_tail();
         if !tail.is_empty() {
             write!(detail, "; it wrote: {}", tail.trim_end()).expect("a String takes everything");
         }
-        Failure { reason, detail }
+        Failure { reason, detail, cause, frames }
     }
 }
 
@@ -105,13 +115,22 @@ fn classify(error: &wasmtime::Error, host: &Host, limits: &Limits) -> (&'static 
     }
 }
 
-/// The names of the innermost functions; wasmtime prints a line `N: ADDRESS - MODULE!NAME` for each.
-fn write_frames(trace: &WasmBacktrace, out: &mut String) {
+/// The functions of a stack. Names are demangled only in the text of a trace: a line `N: ADDRESS - MODULE!NAME` for each
+/// function, or without the module a line for it and one for each function that was inlined there, if debug sections tell.
+fn frames(trace: &WasmBacktrace) -> Vec<Frame> {
     let text = trace.to_string();
-    let frames = text.lines().filter_map(|line| line.split_once(" - "));
-    let names = frames.map(|(_, place)| place.split_once('!').map_or(place, |(_, name)| name));
-    let names: Vec<&str> = names.take(FRAMES_MAX).collect();
-    if !names.is_empty() {
-        write!(out, "; in {}", names.join(" < ")).expect("a String takes everything");
+    let mut names = text.lines().filter_map(|line| line.split_once(" - ").map(|(_, name)| name));
+    let mut frames = Vec::new();
+    for frame in trace.frames() {
+        if frame.symbols().is_empty() {
+            let place = names.next().unwrap_or_default();
+            let function = place.split_once('!').map_or(place, |(_, name)| name).to_owned();
+            frames.push(Frame { function, file: None, line: None });
+        }
+        for symbol in frame.symbols() {
+            let function = names.next().unwrap_or_default().to_owned();
+            frames.push(Frame { function, file: symbol.file().map(str::to_owned), line: symbol.line() });
+        }
     }
+    frames
 }

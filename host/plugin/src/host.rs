@@ -10,6 +10,7 @@ use wasmtime::ResourceLimiter;
 use crate::failure::Objection;
 use crate::limits::{INSTANCES_MAX, LOG_LINE_BYTES_MAX, LOG_TAIL_BYTES_MAX, Limits};
 use crate::runtime::Clock;
+use crate::watch::{Pull, Seen, Watch};
 
 /// Who is speaking, in logs and errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) struct Host {
     time_max: Duration,
     log_gate: Arc<LogGate>,
     log_tail: String,
+    /// Absent in a host that serves.
+    pub(crate) watch: Option<Arc<Watch>>,
 }
 
 struct Grant {
@@ -71,6 +74,17 @@ pub(crate) enum Level {
     Debug,
 }
 
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warn => "warn",
+            Level::Info => "info",
+            Level::Debug => "debug",
+        }
+    }
+}
+
 impl Host {
     pub(crate) fn new(
         identity: Arc<Identity>,
@@ -92,6 +106,7 @@ impl Host {
             memory_refused: false,
             log_gate,
             log_tail: String::new(),
+            watch: None,
         }
     }
 
@@ -120,6 +135,7 @@ impl Host {
 
     pub(crate) fn len(&mut self) -> Result<u32, Objection> {
         self.count(4)?;
+        self.note("len", "", 1, 4);
         Ok(self.columns.len() as u32)
     }
 
@@ -127,6 +143,7 @@ impl Host {
         self.may_read(path, false)?;
         let texts = self.columns.strings(path).map_err(wrong_path)?.clone();
         self.count(size_of_texts(&texts))?;
+        self.note("strings", path, texts.len(), size_of_texts(&texts));
         Ok(texts)
     }
 
@@ -134,6 +151,7 @@ impl Host {
         self.may_read(path, false)?;
         let reals = self.columns.numbers(path).map_err(wrong_path)?.clone();
         self.count(9 * reals.values.len())?;
+        self.note("numbers", path, reals.values.len(), 9 * reals.values.len());
         Ok(reals)
     }
 
@@ -141,6 +159,7 @@ impl Host {
         self.may_read(path, true)?;
         let texts = self.columns.json(path).map_err(wrong_path)?;
         self.count(size_of_texts(&texts))?;
+        self.note("json", path, texts.len(), size_of_texts(&texts));
         Ok(texts)
     }
 
@@ -148,6 +167,7 @@ impl Host {
         self.may_read(path, false)?;
         let counts = self.columns.counts(path).map_err(wrong_path)?;
         self.count(4 * counts.len())?;
+        self.note("counts", path, counts.len(), 4 * counts.len());
         Ok(counts)
     }
 
@@ -161,7 +181,9 @@ impl Host {
             }
         };
         let list = list.map_err(wrong_path)?;
-        self.count(list.data.len() + list.path_data.len() + 17 * list.ids.len() + 8 * list.path_keys.len())?;
+        let bytes = list.data.len() + list.path_data.len() + 17 * list.ids.len() + 8 * list.path_keys.len();
+        self.count(bytes)?;
+        self.note("leaves", selector, list.ids.len(), bytes);
         Ok(list)
     }
 
@@ -169,6 +191,10 @@ impl Host {
     pub(crate) fn log(&mut self, level: Level, message: &str) {
         let message = cut(message, LOG_LINE_BYTES_MAX);
         keep_tail(&mut self.log_tail, message);
+        if let Some(watch) = &self.watch {
+            watch.note(Seen::Log { level: level.as_str(), line: message.trim_end().to_owned() });
+            return;
+        }
         if !self.log_gate.admits(self.limits.log_lines_per_second_max, &self.identity) {
             return;
         }
@@ -179,6 +205,12 @@ impl Host {
             Level::Warn => tracing::warn!(target: "tamis::guest", %stage, generation, "{message}"),
             Level::Info => tracing::info!(target: "tamis::guest", %stage, generation, "{message}"),
             Level::Debug => tracing::debug!(target: "tamis::guest", %stage, generation, "{message}"),
+        }
+    }
+
+    fn note(&self, function: &'static str, argument: &str, rows: usize, bytes: usize) {
+        if let Some(watch) = &self.watch {
+            watch.note(Seen::Pull(Pull { function, argument: argument.to_owned(), rows, bytes }));
         }
     }
 

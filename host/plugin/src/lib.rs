@@ -19,6 +19,7 @@ mod metrics;
 mod runtime;
 mod stage;
 mod v0_1;
+mod watch;
 
 pub use compile::{Compile, CompileCommand, compile_child_main};
 pub use error::{BadComponent, LoadError};
@@ -29,3 +30,4 @@ pub use limits::Limits;
 pub use metrics::{StageCounts, StageMetrics};
 pub use runtime::{Clock, Runtime, RuntimeConfig};
 pub use stage::PluginStage;
+pub use watch::{Failed, Frame, Pull, Seen, Watch};

@@ -41,6 +41,9 @@ impl PluginStage {
         let memory = live.store.data().memory_bytes();
         self.shared.metrics.called(rows, nanos, memory);
         let failed = answer.map_err(|e| Failure::of(&e, live.store.data(), &self.shared.limits));
+        if let Err(failure) = &failed {
+            self.shared.note(failure);
+        }
         if failed.is_ok() && memory < self.shared.limits.memory_bytes_recycle {
             self.live = Some(live);
         } else {
