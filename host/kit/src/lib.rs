@@ -17,7 +17,7 @@ use thiserror::Error;
 
 pub use build::{Built, RUST_TARGET, build_rust};
 pub use columns::{BadPull, Pull, Pulled, batch_of, describe_pull, write_raw};
-pub use encode::{WIT, encode, encode_as};
+pub use encode::{DebugInfo, WIT, encode, encode_as, encode_with};
 pub use events::{EventsError, parse_events, read_events};
 pub use inspect::{About, Inspection, inspect};
 
