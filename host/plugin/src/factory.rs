@@ -1,7 +1,7 @@
 //! A stage as the pipeline defines it, loaded once and instantiated for each worker.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host_event::Selector;
 use host_pipeline::StageKind;
@@ -12,10 +12,11 @@ use crate::error::LoadError;
 use crate::failure::Failure;
 use crate::host::{Host, Identity, LogGate};
 use crate::interfaces::Interfaces;
-use crate::limits::{LOG_LINE_BYTES_MAX, Limits, export_of};
+use crate::limits::{HANDLES_MAX, LOG_LINE_BYTES_MAX, Limits, export_of};
 use crate::metrics::StageMetrics;
 use crate::runtime::{Runtime, chain, ticks};
 use crate::stage::PluginStage;
+use crate::text;
 use crate::v0_1::{Guest, Linked};
 use crate::watch::{Failed, Seen, Watch};
 
@@ -97,6 +98,7 @@ impl StageFactory {
         let component = crate::cache::component(runtime, stage, &spec.component)?;
         let linked = Linked::new(&runtime.engine, &component, *kind)
             .map_err(|e| LoadError::Interface { stage: stage.clone(), what: chain(&e) })?;
+        let (metrics, clock) = (Arc::<StageMetrics>::default(), Arc::clone(&runtime.config.clock));
         let shared = Shared {
             identity: Arc::new(Identity {
                 stage: spec.name,
@@ -106,9 +108,9 @@ impl StageFactory {
             kind: spec.kind,
             limits: Arc::new(spec.limits),
             writes: WriteGrant { text: spec.writes, selector: writes },
-            metrics: Arc::default(),
+            metrics: Arc::clone(&metrics),
             runtime: Arc::clone(runtime),
-            log_gate: Arc::new(LogGate::new(Arc::clone(&runtime.config.clock))),
+            log_gate: Arc::new(LogGate::new(clock, metrics)),
             watch,
             reads: (spec.reads, reads),
             config: spec.config_json,
@@ -146,19 +148,23 @@ impl Shared {
         let mut store = Store::new(&self.runtime.engine, host);
         store.limiter(|host| host);
         store.set_hostcall_fuel(self.limits.answer_bytes_max);
+        store.set_max_component_handles(HANDLES_MAX);
         begin(&mut store, self.limits.init_time_max);
+        let begun = Instant::now();
         let started = self.linked.instantiate(&mut store);
         let inited = started
             .and_then(|guest| guest.init(&mut store, &self.config).map(|answer| answer.map(|()| guest)));
+        self.metrics.started(begun.elapsed().as_nanos());
         let stage = || self.identity.stage.clone();
         match inited {
             Ok(Ok(guest)) => Ok(Live { store, guest }),
             Ok(Err(message)) => {
-                let message = message[..message.floor_char_boundary(LOG_LINE_BYTES_MAX)].to_owned();
+                let message = text::lines(text::cut(&message, LOG_LINE_BYTES_MAX));
                 Err(LoadError::Config { stage: stage(), message })
             }
             Err(e) => {
                 let failure = Failure::of(&e, store.data(), &self.limits);
+                self.metrics.failed(failure.reason);
                 self.note(&failure);
                 let Failure { reason, detail, .. } = failure;
                 Err(LoadError::Init {
