@@ -5,6 +5,8 @@ mod corpus;
 mod empty;
 mod render;
 
+pub(crate) use render::write_columns;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -6,6 +6,8 @@
 mod files;
 mod render;
 
+pub(crate) use render::printable;
+
 use std::path::{Path, PathBuf};
 
 use host_event::{Columns, Event};
@@ -14,7 +16,7 @@ use serde::Serialize;
 
 use crate::diff::{Difference, differences_of_texts};
 use crate::events::read_events;
-use crate::trial::{Answered, Loaded, Subject, Trouble, Workbench, ask, first_failure};
+use crate::trial::{Answered, Loaded, LogLine, Subject, Trouble, Workbench, ask, first_failure};
 use files::Case;
 
 pub use files::TestsError;
@@ -66,10 +68,10 @@ pub struct Failure {
     pub event: Option<EventName>,
     pub reason: String,
     pub cause: String,
-    /// The guest's functions, innermost first.
+    /// The guest's functions, innermost first, from where the author's code went wrong.
     pub backtrace: Vec<BacktraceFrame>,
-    /// What it wrote before: level and line.
-    pub log: Vec<String>,
+    /// What it wrote before.
+    pub log: Vec<LogLine>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -263,19 +265,28 @@ fn batch(events: &[Event]) -> Columns {
     crate::batch_of(events.to_vec())
 }
 
-fn name(events: &[Event], index: usize) -> EventName {
+pub(crate) fn name(events: &[Event], index: usize) -> EventName {
     EventName { index, id: events[index].meta.event_id.to_string() }
 }
 
 /// From what was seen, else from what the stage said.
-fn failure(event: Option<EventName>, seen: Vec<Seen>, trouble: Trouble) -> Failure {
+pub(crate) fn failure(event: Option<EventName>, seen: Vec<Seen>, trouble: Trouble) -> Failure {
     let (failed, log) = first_failure(seen);
     let (reason, cause, frames) = match failed {
         Some(Failed { reason, cause, frames }) => (reason.to_owned(), cause, frames),
         None => (trouble.reason, trouble.detail, Vec::new()),
     };
-    let frame = |Frame { function, file, line }| BacktraceFrame { function, file, line };
-    Failure { event, reason, cause, backtrace: frames.into_iter().map(frame).collect(), log }
+    let frame = |frame: &Frame| {
+        let Frame { function, file, line } = frame.clone();
+        BacktraceFrame { function, file, line }
+    };
+    Failure {
+        event,
+        reason,
+        cause,
+        backtrace: Frame::behind_a_panic(&frames).iter().map(frame).collect(),
+        log,
+    }
 }
 
 /// An error and its causes on one line.

@@ -10,6 +10,7 @@ mod encode;
 mod events;
 mod golden;
 mod inspect;
+mod one;
 mod trial;
 
 use std::io;
@@ -30,7 +31,8 @@ pub use golden::{
     TestsError, golden, tests_beside,
 };
 pub use inspect::{About, Inspection, inspect};
-pub use trial::{Lines, Subject, TrialError, Workbench};
+pub use one::{AnswerOfEvent, RunReport, run_events};
+pub use trial::{Lines, LogLine, Subject, TrialError, Workbench};
 
 #[derive(Debug, Error)]
 pub enum KitError {

@@ -10,6 +10,7 @@ use host_plugin::{
     BadComponent, Compile, Failed, Limits, LoadError, PluginStage, Runtime, RuntimeConfig, Seen,
     StageFactory, StageSpec, Watch,
 };
+use serde::Serialize;
 use serde_json::json;
 use thiserror::Error;
 
@@ -199,12 +200,19 @@ fn answer_of(answer: &Answer, doc: &Doc, row: usize) -> Answered {
     Ok(json.to_string())
 }
 
-/// The first failure among what a guest did, and the lines it wrote before it.
-pub fn first_failure(seen: Vec<Seen>) -> (Option<Failed>, Vec<String>) {
+/// A line that a guest wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogLine {
+    pub level: &'static str,
+    pub line: String,
+}
+
+/// The first failure among what a guest did, and the lines it wrote before it. What it did after that was on being asked again.
+pub fn first_failure(seen: Vec<Seen>) -> (Option<Failed>, Vec<LogLine>) {
     let mut lines = Vec::new();
     for seen in seen {
         match seen {
-            Seen::Log { level, line } => lines.push(format!("{level}: {line}")),
+            Seen::Log { level, line } => lines.push(LogLine { level, line }),
             Seen::Failed(failed) => return (Some(failed), lines),
             Seen::Pull(_) => {}
         }

@@ -59,6 +59,18 @@ pub struct Frame {
     pub line: Option<u32>,
 }
 
+impl Frame {
+    /// A stack from where the author's own code went wrong: Rust's library has a dozen functions in front of it.
+    pub fn behind_a_panic(frames: &[Frame]) -> &[Frame] {
+        const LIBRARY: [&str; 7] =
+            ["std::", "core::", "alloc::", "<std::", "<core::", "<alloc::", "__rustc::"];
+        let is_library =
+            |name: &str| name == "abort" || LIBRARY.iter().any(|prefix| name.starts_with(prefix));
+        let first = frames.iter().position(|frame| !is_library(&frame.function));
+        &frames[first.unwrap_or_default()..]
+    }
+}
+
 impl Watch {
     /// Everything since the last time, in its order, and how much more there was.
     pub fn take(&self) -> (Vec<Seen>, u64) {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{BacktraceFrame, Differing, EventName, Failure, FileReport, GoldenReport, Inconsistency};
 use crate::diff::Difference;
+use crate::trial::LogLine;
 
 /// Characters of a value that are shown.
 const VALUE_MAX: usize = 300;
@@ -83,11 +84,10 @@ impl fmt::Display for Failure {
             Some(event) => writeln!(f, "  {event} failed: {}: {}", self.reason, self.cause)?,
             None => writeln!(f, "  init failed: {}: {}", self.reason, self.cause)?,
         }
-        for line in &self.log {
-            writeln!(f, "    it wrote {}", cut(&line.replace('\n', "\n      ")))?;
+        for LogLine { level, line } in &self.log {
+            writeln!(f, "    it wrote {level}: {}", cut(&printable(line).replace('\n', "\n      ")))?;
         }
-        let shown = &self.backtrace[hidden(&self.backtrace)..];
-        for frame in shown.iter().take(FRAMES_MAX) {
+        for frame in self.backtrace.iter().take(FRAMES_MAX) {
             writeln!(f, "    in {frame}")?;
         }
         Ok(())
@@ -112,25 +112,14 @@ fn near(file: &str) -> &str {
     inside.and_then(Path::to_str).filter(|inside| !inside.is_empty()).unwrap_or(file)
 }
 
-/// What Rust's own library does to end a program stands in front of where it went wrong.
-fn hidden(frames: &[BacktraceFrame]) -> usize {
-    let is_library = |frame: &BacktraceFrame| {
-        let of_rust = [
-            "std::",
-            "core::",
-            "alloc::",
-            "rust_panic",
-            "__rust",
-            "panic_abort",
-            "abort",
-            "<std::",
-            "<core::",
-            "<alloc::",
-        ];
-        of_rust.iter().any(|prefix| frame.function.starts_with(prefix))
+/// What a guest wrote, without what would make a terminal do things.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\t' => c.to_string(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
     };
-    let first = frames.iter().position(|frame| !is_library(frame));
-    first.unwrap_or_default()
+    text.trim_matches('\n').chars().map(shown).collect()
 }
 
 fn cut(text: &str) -> String {
