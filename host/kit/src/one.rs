@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::batch_of;
 use crate::bench::{PulledColumn, median, summed, write_columns};
 use crate::golden::{EventName, Failure, failure, name, printable};
-use crate::trial::{Answered, LogLine, Subject, Trouble, Workbench, ask, first_failure};
+use crate::trial::{Answered, Loaded, LogLine, Subject, Trouble, Workbench, ask, first_failure};
 
 /// Calls behind the first one.
 const CALLS: usize = 20;
@@ -91,7 +91,7 @@ pub fn run_events(
     report.log.extend(first_failure(seen.clone()).1);
     report.pulled = summed(&first_pulls(&seen));
     if answers.iter().any(Result::is_err) {
-        report.add_failures(events, &answers, seen);
+        report.failures = failures(&loaded, events, answers)?;
         return Ok(report);
     }
     for (index, answer) in answers.into_iter().enumerate() {
@@ -109,17 +109,18 @@ pub fn run_events(
     Ok(report)
 }
 
-impl RunReport {
-    fn add_failures(&mut self, events: &[Event], answers: &[Answered], seen: Vec<Seen>) {
-        let mut seen = Some(seen);
-        for (index, answer) in answers.iter().enumerate() {
-            if let Err(trouble) = answer {
-                // Which event of a batch a backtrace is of is not known; of one event alone it is.
-                let seen = seen.take().filter(|_| events.len() == 1).unwrap_or_default();
-                self.failures.push(failure(Some(name(events, index)), seen, trouble.clone()));
-            }
+/// Why there is no answer for some events of a batch. Of which event a backtrace is shows when it is asked about alone.
+fn failures(loaded: &Loaded, events: &[Event], answers: Vec<Answered>) -> Result<Vec<Failure>, LoadError> {
+    let mut failures = Vec::new();
+    for (index, answer) in answers.into_iter().enumerate() {
+        if let Err(trouble) = answer {
+            let mut stage = loaded.instance()?;
+            loaded.seen();
+            ask(&mut stage, &mut batch_of(vec![events[index].clone()]));
+            failures.push(failure(Some(name(events, index)), loaded.seen(), trouble));
         }
     }
+    Ok(failures)
 }
 
 /// A call that failed is made again, with parts of its batch.

@@ -8,44 +8,7 @@ use host_kit::{DebugInfo, GoldenReport, GoldenTests, Lines, Subject, Workbench, 
 use host_pipeline::StageKind;
 use tempfile::TempDir;
 
-/// Drops an event whose `message` begins with `d` for `noisy`, traps on one that begins with `t`. Its answers for one that begins with
-/// `c` depend on how many events it has been asked about, for one with `b` on the size of the batch.
-const MOODY: &str = r#"(module $moody
-  (import "tamis:plugin/batch@0.1.0" "len" (func $len (result i32)))
-  (import "tamis:plugin/batch@0.1.0" "strings" (func $strings (param i32 i32 i32)))
-  (import "tamis:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32)))
-  (memory (export "memory") 4)
-  (data (i32.const 16) "message") (data (i32.const 32) "noisy") (data (i32.const 48) "this is the end")
-  (data (i32.const 80) "\20\00\00\00\05\00\00\00")
-  (global $next (mut i32) (i32.const 65536))
-  (global $calls (mut i32) (i32.const 0))
-  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
-    (local.set $at (global.get $next))
-    (global.set $next (i32.and (i32.add (i32.add (local.get $at) (local.get 3)) (i32.const 7)) (i32.const -8)))
-    (local.get $at))
-  (func $give_up (call $log (i32.const 0) (i32.const 48) (i32.const 15)) unreachable)
-  (func $verdict (param $letter i32) (result i32)
-    (if (i32.eq (local.get $letter) (i32.const 0x74)) (then (call $give_up)))
-    (if (i32.eq (local.get $letter) (i32.const 0x63)) (then (return (i32.gt_u (global.get $calls) (i32.const 1)))))
-    (if (i32.eq (local.get $letter) (i32.const 0x62)) (then (return (i32.gt_u (call $len) (i32.const 2)))))
-    (i32.eq (local.get $letter) (i32.const 0x64)))
-  (func $init (export "tamis:plugin/filtering@0.1.0#init") (param $config i32) (param $size i32) (result i32)
-    (if (i32.gt_u (local.get $size) (i32.const 20)) (then (call $give_up)))
-    (i32.const 1024))
-  (func $filter (export "tamis:plugin/filtering@0.1.0#filter") (result i32) (local $row i32) (local $len i32) (local $offset i32)
-    (global.set $next (i32.const 65536))
-    (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
-    (local.set $len (call $len))
-    ;; presence, offsets, data: pointer and length of each
-    (call $strings (i32.const 16) (i32.const 7) (i32.const 128))
-    (loop $more
-      (local.set $offset (i32.load (i32.add (i32.load (i32.const 136)) (i32.mul (local.get $row) (i32.const 4)))))
-      (i32.store (i32.add (i32.const 32768) (i32.mul (local.get $row) (i32.const 4)))
-        (call $verdict (i32.load8_u (i32.add (i32.load (i32.const 144)) (local.get $offset)))))
-      (br_if $more (i32.lt_u (local.tee $row (i32.add (local.get $row) (i32.const 1))) (local.get $len))))
-    (i32.store (i32.const 256) (i32.const 32768)) (i32.store (i32.const 260) (local.get $len))
-    (i32.store (i32.const 264) (i32.const 80)) (i32.store (i32.const 268) (i32.const 1))
-    (i32.const 256)))"#;
+const MOODY: &str = include_str!("guests/moody.wat");
 
 struct Folder {
     dir: TempDir,
@@ -122,9 +85,9 @@ fn what_traps_is_named_with_its_lines() {
     let want = "FAILED DIR/tests/t.json (2 events)
   event 1 (00000000000000000000000000000002) failed: trap: wasm trap: wasm `unreachable` instruction executed
     it wrote error: this is the end
-    in give_up (src/moody.wat:14)
-    in verdict (src/moody.wat:16)
-    in filter (src/moody.wat:32)
+    in give_up (src/moody.wat:16)
+    in verdict (src/moody.wat:18)
+    in filter (src/moody.wat:34)
 moody: 0 passed, 1 failed
 ";
     assert_eq!(shown, want);
@@ -202,8 +165,39 @@ fn each_file_has_its_own_configuration_and_a_failing_init_is_shown() {
     assert!(shown.starts_with("ok     DIR/tests/a.json (1 event)\n"), "{shown}");
     let want = "  init failed: trap: wasm trap: wasm `unreachable` instruction executed
     it wrote error: this is the end
-    in give_up (src/moody.wat:14)
-    in init (src/moody.wat:21)
+    in give_up (src/moody.wat:16)
+    in init (src/moody.wat:23)
 ";
     assert!(shown.contains(want), "{shown}");
+}
+
+#[test]
+fn every_kind_has_its_form() {
+    let user = r#"{"user":{"email":"ada@example.com"},"n":1}"#;
+    for (kind, guest, event, want) in [
+        (StageKind::Sampler, "sampler.wat", "{}", r#"[{"rate": 0.25, "rule": "last"}]"#),
+        (
+            StageKind::Fingerprinter,
+            "fingerprinter.wat",
+            "{}",
+            r#"[[{"fingerprint": "a1", "kind": "app"}, {"fingerprint": "b2", "kind": "system"}]]"#,
+        ),
+        (
+            StageKind::Scrubber,
+            "scrubber.wat",
+            user,
+            r##"[{"user": {"email": "#da@example.com"}, "n": 1, "_meta": {"user": {"email": {"": {"len": 15, "rem": [["@first", "s", 0, 1]]}}}}}]"##,
+        ),
+    ] {
+        let mut folder = Folder::new(&[("a.json", event)]);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin/tests/guests").join(guest);
+        let component = host_kit::encode_as(kind, &wat::parse_file(path).unwrap()).unwrap();
+        folder.subject = Subject::of("guest", component).unwrap();
+        assert!(folder.test(true, None).unwrap().is_fine());
+        let text = folder.read("a.expect.json");
+        let compact = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let compact = compact.replace("[ ", "[").replace(" ]", "]").replace("{ ", "{").replace(" }", "}");
+        assert_eq!(compact, want, "{kind:?}: {text}");
+        assert!(folder.test(false, None).unwrap().is_fine());
+    }
 }
