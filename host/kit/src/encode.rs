@@ -14,9 +14,30 @@ pub const WIT: &str = include_str!("../../../sdk-wit/wit/v0.1/tamis.wit");
 const ADAPTER: &str = include_str!("closed-preview1.wat");
 const ADAPTED: &str = "wasi_snapshot_preview1";
 
+/// Whether a component keeps the sections from which a debugger, and a host for authors, learns the lines of its functions.
+/// They are ten times as large as the code, and no host that serves reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DebugInfo {
+    #[default]
+    Dropped,
+    Kept,
+}
+
 /// Encodes what a Rust compiler, or any other with bindings that say their world, has made.
 pub fn encode(core_module: &[u8]) -> Result<Vec<u8>, KitError> {
-    let module = without_debug_info(core_module)?;
+    encode_with(core_module, None, DebugInfo::Dropped)
+}
+
+/// Encodes a module; `kind` is for one that does not say which world it is of.
+pub fn encode_with(
+    core_module: &[u8],
+    kind: Option<StageKind>,
+    debug: DebugInfo,
+) -> Result<Vec<u8>, KitError> {
+    let mut module = cleaned(core_module, debug)?;
+    if let Some(kind) = kind {
+        embed(&mut module, WIT, kind.as_str())?;
+    }
     let encoder = ComponentEncoder::default().validate(true).module(&module).map_err(wrong)?;
     let encoder = encoder.adapter(ADAPTED, &adapter()?).map_err(wrong)?;
     let component = { encoder }.encode().map_err(wrong)?;
@@ -27,9 +48,7 @@ pub fn encode(core_module: &[u8]) -> Result<Vec<u8>, KitError> {
 
 /// Encodes a module that does not say which world it is of.
 pub fn encode_as(kind: StageKind, core_module: &[u8]) -> Result<Vec<u8>, KitError> {
-    let mut module = core_module.to_vec();
-    embed(&mut module, WIT, kind.as_str())?;
-    encode(&module)
+    encode_with(core_module, Some(kind), DebugInfo::Dropped)
 }
 
 fn adapter() -> Result<Vec<u8>, KitError> {
@@ -51,8 +70,8 @@ fn wrong(error: impl std::fmt::Display + std::fmt::Debug) -> KitError {
     KitError::Encode(format!("{error:#}"))
 }
 
-/// Leaves the names of functions, for backtraces, and drops what only a debugger reads.
-fn without_debug_info(module: &[u8]) -> Result<Vec<u8>, KitError> {
+/// Leaves the names of functions, for backtraces, and drops what only a debugger reads, unless it shall be kept.
+fn cleaned(module: &[u8], debug: DebugInfo) -> Result<Vec<u8>, KitError> {
     let not_wasm = |e: wasmparser::BinaryReaderError| KitError::NotAModule(e.to_string());
     let mut kept = Vec::with_capacity(module.len());
     for payload in Parser::new(0).parse_all(module) {
@@ -62,7 +81,8 @@ fn without_debug_info(module: &[u8]) -> Result<Vec<u8>, KitError> {
                 return Err(KitError::NotAModule("it is a component already".to_owned()));
             }
             Payload::Version { range, .. } => kept.extend_from_slice(&module[range.clone()]),
-            Payload::CustomSection(section) if section.name().starts_with(".debug") => {}
+            Payload::CustomSection(section)
+                if debug == DebugInfo::Dropped && section.name().starts_with(".debug") => {}
             _ => {
                 if let Some((id, range)) = payload.as_section() {
                     kept.push(id);

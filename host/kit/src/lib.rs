@@ -2,9 +2,16 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bench;
 mod build;
+mod columns;
+mod diff;
 mod encode;
+mod events;
+mod golden;
 mod inspect;
+mod one;
+mod trial;
 
 use std::io;
 use std::path::PathBuf;
@@ -13,9 +20,19 @@ use std::process::ExitStatus;
 use host_plugin::BadComponent;
 use thiserror::Error;
 
+pub use bench::{BatchCost, BenchError, BenchPlan, BenchReport, PulledColumn, StartCost, bench};
 pub use build::{Built, RUST_TARGET, build_rust};
-pub use encode::{WIT, encode, encode_as};
+pub use columns::{BadPull, Pull, Pulled, batch_of, describe_pull, write_raw};
+pub use diff::Difference;
+pub use encode::{DebugInfo, WIT, encode, encode_as, encode_with};
+pub use events::{EventsError, parse_events, read_events};
+pub use golden::{
+    BacktraceFrame, Differing, EventName, Failure, FileReport, GoldenReport, GoldenTests, Inconsistency,
+    TestsError, golden, tests_beside,
+};
 pub use inspect::{About, Inspection, inspect};
+pub use one::{AnswerOfEvent, RunReport, run_events};
+pub use trial::{Lines, LogLine, Subject, TrialError, Workbench};
 
 #[derive(Debug, Error)]
 pub enum KitError {

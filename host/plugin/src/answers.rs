@@ -5,7 +5,7 @@ use host_pipeline::{Answer, Fingerprint, Rates, Verdicts};
 
 use crate::failure::Objection;
 use crate::limits::{
-    EDIT_TEXT_BYTES_MAX, EDITS_MAX, FINGERPRINT_BYTES_MAX, FINGERPRINTS_MAX, NAME_BYTES_MAX,
+    EDIT_TEXT_BYTES_MAX, EDITS_MAX, FINGERPRINT_BYTES_MAX, FINGERPRINTS_MAX, NAME_BYTES_MAX, NAMES_MAX,
 };
 use crate::v0_1;
 
@@ -13,6 +13,30 @@ use crate::v0_1;
 pub(crate) struct WriteGrant {
     pub(crate) text: String,
     pub(crate) selector: Selector,
+}
+
+/// What is left of the limits on edits. The parts of a batch that is asked about in parts share those of the whole, or a guest that
+/// fails on purpose could leave the host with a thousand answers of the largest size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EditRoom {
+    edits: usize,
+    text_bytes: usize,
+}
+
+impl Default for EditRoom {
+    fn default() -> EditRoom {
+        EditRoom { edits: EDITS_MAX, text_bytes: EDIT_TEXT_BYTES_MAX }
+    }
+}
+
+impl EditRoom {
+    pub(crate) fn without(self, answer: &Answer) -> EditRoom {
+        let Answer::Scrub(rows) = answer else { return self };
+        let edits = || rows.iter().flatten();
+        let bytes: usize = edits().map(|edit| edit.rule.len() + text_of(&edit.op).len()).sum();
+        // An answer that was accepted fits.
+        EditRoom { edits: self.edits - edits().count(), text_bytes: self.text_bytes - bytes }
+    }
 }
 
 type Checked<T> = Result<T, Objection>;
@@ -30,6 +54,7 @@ pub(crate) fn filter(answer: v0_1::Verdicts, columns: &Columns) -> Checked<Answe
     length("verdicts", verdicts.len(), columns.len())?;
     names("reasons", &reasons)?;
     indices("verdicts", &verdicts, reasons.len())?;
+    let (verdicts, reasons) = only_used(verdicts, reasons);
     Ok(Answer::Filter(Verdicts { verdicts, reasons: reasons.into_iter().map(Reason::from).collect() }))
 }
 
@@ -43,12 +68,18 @@ pub(crate) fn sample(answer: v0_1::Rates, columns: &Columns) -> Checked<Answer> 
     if let Some(row) = wrong {
         return Err(Objection::Answer(format!("rates[{row}] is {}, not between 0 and 1", rates[row])));
     }
+    let (decided_by, rules) = only_used(decided_by, rules);
     Ok(Answer::Sample(Rates { rates, decided_by, rules }))
 }
 
-pub(crate) fn scrub(answer: &v0_1::Edits, columns: &Columns, writes: &WriteGrant) -> Checked<Answer> {
+pub(crate) fn scrub(
+    answer: &v0_1::Edits,
+    columns: &Columns,
+    writes: &WriteGrant,
+    room: EditRoom,
+) -> Checked<Answer> {
     let count = answer.leaf.len();
-    ensure!(count <= EDITS_MAX, "{count} edits, more than {EDITS_MAX} (edits_max)");
+    ensure!(count <= room.edits, "{count} edits, more than {EDITS_MAX} in a batch (edits_max)");
     length("op", answer.op.len(), count)?;
     for (name, list) in
         [("start", &answer.start), ("end", &answer.end), ("text", &answer.text), ("rule", &answer.rule)]
@@ -65,15 +96,17 @@ pub(crate) fn scrub(answer: &v0_1::Edits, columns: &Columns, writes: &WriteGrant
         let text = |index: u32| answer.strings.get(index as usize).map(String::as_str);
         let rule = text(answer.rule[at]).filter(|rule| (1..=NAME_BYTES_MAX).contains(&rule.len()));
         let rule = rule.ok_or_else(|| {
-            Objection::Answer(format!("rule[{at}] names no string of 1 to {NAME_BYTES_MAX} bytes"))
+            Objection::Answer(format!(
+                "rule[{at}] names no string of 1 to {NAME_BYTES_MAX} bytes (name_bytes_max)"
+            ))
         })?;
         let op = op(answer.op[at], text(answer.text[at]))
             .map_err(|what| Objection::Answer(format!("op[{at}] is {}: {what}", answer.op[at])))?;
         // One long string may stand in many edits.
         bytes += rule.len() + text_of(&op).len();
         ensure!(
-            bytes <= EDIT_TEXT_BYTES_MAX,
-            "more than {EDIT_TEXT_BYTES_MAX} bytes of new text in all edits"
+            bytes <= room.text_bytes,
+            "more than {EDIT_TEXT_BYTES_MAX} bytes of new text in all edits of a batch (edit_text_bytes_max)"
         );
         let range = Some((answer.start[at], answer.end[at])).filter(|range| *range != (0, u32::MAX));
         rows[row].push(Edit { node, range, op, rule: rule.to_owned() });
@@ -90,7 +123,7 @@ pub(crate) fn fingerprint(answer: &v0_1::Fingerprints, columns: &Columns) -> Che
     length("counts", counts.len(), columns.len())?;
     names("kinds", kinds)?;
     let over = counts.iter().find(|count| **count > FINGERPRINTS_MAX);
-    ensure!(over.is_none(), "more than {FINGERPRINTS_MAX} fingerprints of one event");
+    ensure!(over.is_none(), "more than {FINGERPRINTS_MAX} fingerprints of one event (fingerprints_max)");
     let total: usize = counts.iter().map(|count| *count as usize).sum();
     length("kind", kind.len(), total)?;
     // An author who gives nothing may leave the first offset out.
@@ -124,7 +157,7 @@ fn one_fingerprint(
     match (hash, kinds.get(kind as usize)) {
         (Some(hash), Some(kind)) => Ok(Fingerprint { kind: kind.clone(), hash: hash.to_owned() }),
         (None, _) => Err(Objection::Answer(format!(
-            "fingerprint {at} is not 1 to {FINGERPRINT_BYTES_MAX} bytes of UTF-8 inside of data"
+            "fingerprint {at} is not 1 to {FINGERPRINT_BYTES_MAX} bytes of UTF-8 inside of data (fingerprint_bytes_max)"
         ))),
         (_, None) => Err(Objection::Answer(format!("kind[{at}] is {kind}, of {} kinds", kinds.len()))),
     }
@@ -147,9 +180,40 @@ fn indices(list: &str, values: &[u32], entries: usize) -> Checked<()> {
 }
 
 fn names(list: &str, names: &[String]) -> Checked<()> {
+    ensure!(
+        names.len() <= NAMES_MAX,
+        "{list} has {} entries, more than {NAMES_MAX} (names_max)",
+        names.len()
+    );
     let wrong = names.iter().position(|name| name.is_empty() || name.len() > NAME_BYTES_MAX);
-    ensure!(wrong.is_none(), "{list}[{}] is not of 1 to {NAME_BYTES_MAX} bytes", wrong.unwrap_or_default());
+    ensure!(
+        wrong.is_none(),
+        "{list}[{}] is not of 1 to {NAME_BYTES_MAX} bytes (name_bytes_max)",
+        wrong.unwrap_or_default()
+    );
     Ok(())
+}
+
+/// Forgets the names that no row speaks of, where there are more names than rows: the answers for the parts of a batch are kept until
+/// all are there.
+fn only_used(indices: Vec<u32>, names: Vec<String>) -> (Vec<u32>, Vec<String>) {
+    if names.len() <= indices.len() {
+        return (indices, names);
+    }
+    let mut places = vec![0u32; names.len()];
+    for index in &indices {
+        if let Some(at) = index.checked_sub(1) {
+            places[at as usize] = 1;
+        }
+    }
+    let mut kept = 0;
+    for place in places.iter_mut().filter(|place| **place == 1) {
+        kept += 1;
+        *place = kept;
+    }
+    let indices = indices.iter().map(|index| index.checked_sub(1).map_or(0, |at| places[at as usize]));
+    let names_kept = names.into_iter().zip(&places).filter(|(_, place)| **place > 0).map(|(name, _)| name);
+    (indices.collect(), names_kept.collect())
 }
 
 /// Edits of one event, sorted by value and range, must lie inside of their values and not touch the same bytes. An object
@@ -262,6 +326,8 @@ mod tests {
         columns
     }
 
+    const ROOM: EditRoom = EditRoom { edits: EDITS_MAX, text_bytes: EDIT_TEXT_BYTES_MAX };
+
     fn grant(text: &str) -> WriteGrant {
         WriteGrant { text: text.into(), selector: Selector::parse(text).unwrap() }
     }
@@ -284,13 +350,53 @@ mod tests {
             (vec![0; 3], vec![], "verdicts has 3 entries, not 2"),
             (vec![0, 1], vec![], "verdicts[1] is 1, of 0 entries"),
             (vec![u32::MAX, 1], vec!["r"], "verdicts[0] is 4294967295, of 1 entries"),
-            (vec![0, 1], vec!["r", ""], "reasons[1] is not of 1 to 512 bytes"),
-            (vec![0, 1], vec![&long], "reasons[0] is not of 1 to 512 bytes"),
+            (vec![0, 1], vec!["r", ""], "reasons[1] is not of 1 to 512 bytes (name_bytes_max)"),
+            (vec![0, 1], vec![&long], "reasons[0] is not of 1 to 512 bytes (name_bytes_max)"),
         ];
         for (verdicts, reasons, want) in table {
             let answer = v0_1::Verdicts { verdicts, reasons: strings(&reasons) };
             assert_eq!(message(filter(answer, &columns())), want);
         }
+    }
+
+    #[test]
+    fn names_by_the_million_are_refused_and_unused_ones_forgotten() {
+        let with = |verdicts: Vec<u32>, count: usize| {
+            let reasons = (1..=count).map(|n| n.to_string()).collect();
+            message(filter(v0_1::Verdicts { verdicts, reasons }, &columns()))
+        };
+        assert_eq!(
+            with(vec![0, 65_536], 65_536),
+            r#"Filter(Verdicts { verdicts: [0, 1], reasons: ["65536"] })"#
+        );
+        assert_eq!(with(vec![9, 7], 9), r#"Filter(Verdicts { verdicts: [2, 1], reasons: ["7", "9"] })"#);
+        assert_eq!(with(vec![9, 9], 9), r#"Filter(Verdicts { verdicts: [1, 1], reasons: ["9"] })"#);
+        assert_eq!(with(vec![0, 1], 2), r#"Filter(Verdicts { verdicts: [0, 1], reasons: ["1", "2"] })"#);
+        assert_eq!(with(vec![0, 0], 65_537), "reasons has 65537 entries, more than 65536 (names_max)");
+    }
+
+    #[test]
+    fn parts_of_a_batch_share_the_room_for_edits() {
+        let edit = |rule: &str, op| Edit { node: 2, range: Some((0, 0)), op, rule: rule.into() };
+        let part = Answer::Scrub(vec![
+            vec![edit("ab", EditOp::Replace("xyz".into())), edit("a", EditOp::Remove)],
+            vec![edit("a", EditOp::Hash("key".into()))],
+        ]);
+        let left = EditRoom { edits: 4, text_bytes: 12 }.without(&part);
+        assert_eq!(left, EditRoom { edits: 1, text_bytes: 2 });
+        let answer = |count: usize, rule: &str| v0_1::Edits {
+            leaf: vec![2; count],
+            op: vec![0; count],
+            start: vec![0; count],
+            end: vec![0; count],
+            text: vec![0; count],
+            rule: vec![0; count],
+            strings: vec![rule.into()],
+        };
+        let asked = |count, rule| message(scrub(&answer(count, rule), &columns(), &grant("**"), left));
+        assert!(asked(1, "ab").starts_with("Scrub("), "{}", asked(1, "ab"));
+        assert_eq!(asked(2, "a"), "2 edits, more than 262144 in a batch (edits_max)");
+        assert!(asked(1, "abc").ends_with("(edit_text_bytes_max)"), "{}", asked(1, "abc"));
     }
 
     #[test]
@@ -401,7 +507,7 @@ mod tests {
                 rule: edits.iter().map(|e| e.5).collect(),
                 strings: strings(&["text", ""]),
             };
-            let got = message(scrub(&answer, &columns, &grant(writes)));
+            let got = message(scrub(&answer, &columns, &grant(writes), ROOM));
             assert!(got.starts_with(want), "{got}, not {want}");
         }
     }
@@ -417,11 +523,11 @@ mod tests {
             rule: vec![],
             strings: vec![],
         };
-        assert_eq!(message(scrub(&answer, &columns(), &grant("**"))), "rule has 0 entries, not 1");
+        assert_eq!(message(scrub(&answer, &columns(), &grant("**"), ROOM)), "rule has 0 entries, not 1");
         answer.leaf = vec![0; EDITS_MAX + 1];
         assert_eq!(
-            message(scrub(&answer, &columns(), &grant("**"))),
-            "262145 edits, more than 262144 (edits_max)"
+            message(scrub(&answer, &columns(), &grant("**"), ROOM)),
+            "262145 edits, more than 262144 in a batch (edits_max)"
         );
     }
 
@@ -439,7 +545,7 @@ mod tests {
             rule: vec![0; count],
             strings: vec!["rule".into(), "x".repeat(EDIT_TEXT_BYTES_MAX / 50)],
         };
-        let got = message(scrub(&answer, &columns, &grant("**")));
-        assert_eq!(got, "more than 67108864 bytes of new text in all edits");
+        let got = message(scrub(&answer, &columns, &grant("**"), ROOM));
+        assert_eq!(got, "more than 67108864 bytes of new text in all edits of a batch (edit_text_bytes_max)");
     }
 }

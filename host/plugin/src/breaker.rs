@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::limits::Limits;
+use crate::limits::{BACK_OFF_PER_TIME_SPENT, Limits};
 
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
@@ -11,9 +11,10 @@ pub(crate) struct Breaker {
 }
 
 #[derive(Debug)]
-struct Open {
-    until: Instant,
-    back_off: Duration,
+pub(crate) struct Open {
+    pub(crate) since: Instant,
+    pub(crate) until: Instant,
+    pub(crate) back_off: Duration,
 }
 
 /// What a verdict over a batch changed.
@@ -32,8 +33,8 @@ impl Breaker {
         self.open.as_ref().is_none_or(|open| now >= open.until)
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        self.open.is_some()
+    pub(crate) fn open(&self) -> Option<&Open> {
+        self.open.as_ref()
     }
 
     pub(crate) fn succeeded(&mut self) -> Change {
@@ -44,18 +45,21 @@ impl Breaker {
         }
     }
 
-    pub(crate) fn failed(&mut self, now: Instant, limits: &Limits) -> Change {
+    /// `spent` is the time that the batch took. A guest that fails by being slow is left alone for longer than one that traps at
+    /// once: else its probes would be most of what its worker does.
+    pub(crate) fn failed(&mut self, now: Instant, spent: Duration, limits: &Limits) -> Change {
         self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+        let at_least = spent.saturating_mul(BACK_OFF_PER_TIME_SPENT);
         if let Some(open) = &mut self.open {
-            open.back_off = open.back_off.saturating_mul(2).min(limits.back_off_max);
+            open.back_off = open.back_off.saturating_mul(2).max(at_least).min(limits.back_off_max);
             open.until = now + open.back_off;
             return Change::Extended(open.back_off);
         }
         if self.failed_in_a_row < limits.failed_batches_max {
             return Change::None;
         }
-        let back_off = limits.back_off_min;
-        self.open = Some(Open { until: now + back_off, back_off });
+        let back_off = limits.back_off_min.max(at_least).min(limits.back_off_max);
+        self.open = Some(Open { since: now, until: now + back_off, back_off });
         Change::Opened(back_off)
     }
 }
@@ -74,8 +78,8 @@ mod tests {
         };
         let (mut breaker, mut now) = (Breaker::default(), Instant::now());
         let secs = Duration::from_secs;
-        assert_eq!(breaker.failed(now, &limits), Change::None);
-        assert_eq!(breaker.failed(now, &limits), Change::None);
+        assert_eq!(breaker.failed(now, secs(9), &limits), Change::None);
+        assert_eq!(breaker.failed(now, secs(9), &limits), Change::None);
         assert_eq!(breaker.succeeded(), Change::None);
         // (what a batch does, what changes, how long the stage is left alone)
         let steps = [
@@ -90,12 +94,27 @@ mod tests {
         ];
         for (step, (succeeds, change, back_off)) in steps.into_iter().enumerate() {
             assert!(breaker.admits(now), "step {step}");
-            let got = if succeeds { breaker.succeeded() } else { breaker.failed(now, &limits) };
+            let got = if succeeds { breaker.succeeded() } else { breaker.failed(now, secs(0), &limits) };
             assert_eq!(got, change, "step {step}");
             if back_off > 0 {
                 assert!(!breaker.admits(now + secs(back_off) - Duration::from_millis(1)), "step {step}");
             }
             now += secs(back_off);
         }
+    }
+    #[test]
+    fn a_slow_failure_is_left_alone_for_longer() {
+        let limits = Limits { failed_batches_max: 1, ..Limits::default() };
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let millis = Duration::from_millis;
+        // (how long the batch took, how long the stage is left alone)
+        let steps = [(700, 2800), (300, 5600), (3000, 12_000), (30_000, 60_000)];
+        for (step, (spent, back_off)) in steps.into_iter().enumerate() {
+            let change = breaker.failed(now, millis(spent), &limits);
+            let want =
+                if step == 0 { Change::Opened(millis(back_off)) } else { Change::Extended(millis(back_off)) };
+            assert_eq!(change, want);
+        }
+        assert_eq!(breaker.open().unwrap().since, now);
     }
 }

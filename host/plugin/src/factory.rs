@@ -1,7 +1,7 @@
 //! A stage as the pipeline defines it, loaded once and instantiated for each worker.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host_event::Selector;
 use host_pipeline::StageKind;
@@ -12,11 +12,13 @@ use crate::error::LoadError;
 use crate::failure::Failure;
 use crate::host::{Host, Identity, LogGate};
 use crate::interfaces::Interfaces;
-use crate::limits::{LOG_LINE_BYTES_MAX, Limits, export_of};
+use crate::limits::{HANDLES_MAX, LOG_LINE_BYTES_MAX, Limits, export_of};
 use crate::metrics::StageMetrics;
 use crate::runtime::{Runtime, chain, ticks};
 use crate::stage::PluginStage;
+use crate::text;
 use crate::v0_1::{Guest, Linked};
+use crate::watch::{Failed, Seen, Watch};
 
 /// What a pipeline's definition says about a stage.
 #[derive(Debug, Clone)]
@@ -49,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<StageMetrics>,
     pub(crate) runtime: Arc<Runtime>,
     log_gate: Arc<LogGate>,
+    pub(crate) watch: Option<Arc<Watch>>,
     reads: (String, Selector),
     config: String,
     linked: Linked,
@@ -64,6 +67,23 @@ impl StageFactory {
     /// Checks everything that can be checked without an event: the component, its imports, its kind, the grants, and the
     /// configuration, by letting the plugin read it.
     pub fn load(spec: StageSpec, runtime: &Arc<Runtime>) -> Result<StageFactory, LoadError> {
+        StageFactory::load_with(spec, runtime, None)
+    }
+
+    /// Notes what its guests do. Lines that they write go there instead of the host's log.
+    pub fn load_watched(
+        spec: StageSpec,
+        runtime: &Arc<Runtime>,
+        watch: &Arc<Watch>,
+    ) -> Result<StageFactory, LoadError> {
+        StageFactory::load_with(spec, runtime, Some(Arc::clone(watch)))
+    }
+
+    fn load_with(
+        spec: StageSpec,
+        runtime: &Arc<Runtime>,
+        watch: Option<Arc<Watch>>,
+    ) -> Result<StageFactory, LoadError> {
         let StageSpec { name: stage, kind, .. } = &spec;
         let interfaces = Interfaces::read(&spec.component);
         let checked = interfaces.and_then(|interfaces| interfaces.check().map(|found| (found, interfaces)));
@@ -78,6 +98,7 @@ impl StageFactory {
         let component = crate::cache::component(runtime, stage, &spec.component)?;
         let linked = Linked::new(&runtime.engine, &component, *kind)
             .map_err(|e| LoadError::Interface { stage: stage.clone(), what: chain(&e) })?;
+        let (metrics, clock) = (Arc::<StageMetrics>::default(), Arc::clone(&runtime.config.clock));
         let shared = Shared {
             identity: Arc::new(Identity {
                 stage: spec.name,
@@ -87,9 +108,10 @@ impl StageFactory {
             kind: spec.kind,
             limits: Arc::new(spec.limits),
             writes: WriteGrant { text: spec.writes, selector: writes },
-            metrics: Arc::default(),
+            metrics: Arc::clone(&metrics),
             runtime: Arc::clone(runtime),
-            log_gate: Arc::new(LogGate::new(Arc::clone(&runtime.config.clock))),
+            log_gate: Arc::new(LogGate::new(clock, metrics)),
+            watch,
             reads: (spec.reads, reads),
             config: spec.config_json,
             linked,
@@ -110,27 +132,41 @@ impl StageFactory {
 }
 
 impl Shared {
+    pub(crate) fn note(&self, failure: &Failure) {
+        if let Some(watch) = &self.watch {
+            let Failure { reason, cause, frames, .. } = failure.clone();
+            watch.note(Seen::Failed(Failed { reason, cause, frames }));
+        }
+    }
+
     /// A fresh guest that has read its configuration.
     pub(crate) fn start(&self) -> Result<Live, LoadError> {
         let (reads, selector) = &self.reads;
         let (identity, log_gate) = (Arc::clone(&self.identity), Arc::clone(&self.log_gate));
-        let host = Host::new(identity, reads, selector, Arc::clone(&self.limits), log_gate);
+        let mut host = Host::new(identity, reads, selector, Arc::clone(&self.limits), log_gate);
+        host.watch = self.watch.clone();
         let mut store = Store::new(&self.runtime.engine, host);
         store.limiter(|host| host);
         store.set_hostcall_fuel(self.limits.answer_bytes_max);
+        store.set_max_component_handles(HANDLES_MAX);
         begin(&mut store, self.limits.init_time_max);
+        let begun = Instant::now();
         let started = self.linked.instantiate(&mut store);
         let inited = started
             .and_then(|guest| guest.init(&mut store, &self.config).map(|answer| answer.map(|()| guest)));
+        self.metrics.started(begun.elapsed().as_nanos());
         let stage = || self.identity.stage.clone();
         match inited {
             Ok(Ok(guest)) => Ok(Live { store, guest }),
             Ok(Err(message)) => {
-                let message = message[..message.floor_char_boundary(LOG_LINE_BYTES_MAX)].to_owned();
+                let message = text::lines(text::cut(&message, LOG_LINE_BYTES_MAX));
                 Err(LoadError::Config { stage: stage(), message })
             }
             Err(e) => {
-                let Failure { reason, detail } = Failure::of(&e, store.data(), &self.limits);
+                let failure = Failure::of(&e, store.data(), &self.limits);
+                self.metrics.failed(failure.reason);
+                self.note(&failure);
+                let Failure { reason, detail, .. } = failure;
                 Err(LoadError::Init {
                     stage: stage(),
                     reason,

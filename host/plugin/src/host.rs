@@ -9,7 +9,10 @@ use wasmtime::ResourceLimiter;
 
 use crate::failure::Objection;
 use crate::limits::{INSTANCES_MAX, LOG_LINE_BYTES_MAX, LOG_TAIL_BYTES_MAX, Limits};
+use crate::metrics::StageMetrics;
 use crate::runtime::Clock;
+use crate::text::{cut, line};
+use crate::watch::{Pull, Seen, Watch};
 
 /// Who is speaking, in logs and errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,11 +39,23 @@ pub(crate) struct Host {
     limits: Arc<Limits>,
     calls: u64,
     bytes: u64,
-    memory: usize,
-    memory_refused: bool,
+    memory: Growth,
+    tables: Growth,
     time_max: Duration,
     log_gate: Arc<LogGate>,
     log_tail: String,
+    /// Absent in a host that serves.
+    pub(crate) watch: Option<Arc<Watch>>,
+}
+
+/// What a guest has of something that only grows.
+#[derive(Debug, Default)]
+struct Growth {
+    total: usize,
+    /// Granted last, and taken back if nothing comes of it.
+    last: usize,
+    /// In the current call.
+    refused: bool,
 }
 
 struct Grant {
@@ -53,6 +68,7 @@ struct Grant {
 /// Counts the lines that a stage writes, all its instances together: a new one after each failure writes no more.
 pub(crate) struct LogGate {
     clock: Clock,
+    metrics: Arc<StageMetrics>,
     window: Mutex<Window>,
 }
 
@@ -69,6 +85,17 @@ pub(crate) enum Level {
     Warn,
     Info,
     Debug,
+}
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warn => "warn",
+            Level::Info => "info",
+            Level::Debug => "debug",
+        }
+    }
 }
 
 impl Host {
@@ -88,16 +115,18 @@ impl Host {
             limits,
             calls: 0,
             bytes: 0,
-            memory: 0,
-            memory_refused: false,
+            memory: Growth::default(),
+            tables: Growth::default(),
             log_gate,
             log_tail: String::new(),
+            watch: None,
         }
     }
 
     /// Starts the accounts of a call.
     pub(crate) fn begin(&mut self, time_max: Duration) {
-        (self.calls, self.bytes, self.memory_refused) = (0, 0, false);
+        (self.calls, self.bytes) = (0, 0);
+        (self.memory.refused, self.tables.refused) = (false, false);
         self.time_max = time_max;
         self.log_tail.clear();
     }
@@ -107,11 +136,15 @@ impl Host {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.memory
+        self.memory.total
     }
 
     pub(crate) fn memory_refused(&self) -> bool {
-        self.memory_refused
+        self.memory.refused
+    }
+
+    pub(crate) fn table_refused(&self) -> bool {
+        self.tables.refused
     }
 
     pub(crate) fn log_tail(&self) -> &str {
@@ -120,6 +153,7 @@ impl Host {
 
     pub(crate) fn len(&mut self) -> Result<u32, Objection> {
         self.count(4)?;
+        self.note("len", "", 1, 4);
         Ok(self.columns.len() as u32)
     }
 
@@ -127,6 +161,7 @@ impl Host {
         self.may_read(path, false)?;
         let texts = self.columns.strings(path).map_err(wrong_path)?.clone();
         self.count(size_of_texts(&texts))?;
+        self.note("strings", path, texts.len(), size_of_texts(&texts));
         Ok(texts)
     }
 
@@ -134,6 +169,7 @@ impl Host {
         self.may_read(path, false)?;
         let reals = self.columns.numbers(path).map_err(wrong_path)?.clone();
         self.count(9 * reals.values.len())?;
+        self.note("numbers", path, reals.values.len(), 9 * reals.values.len());
         Ok(reals)
     }
 
@@ -141,6 +177,7 @@ impl Host {
         self.may_read(path, true)?;
         let texts = self.columns.json(path).map_err(wrong_path)?;
         self.count(size_of_texts(&texts))?;
+        self.note("json", path, texts.len(), size_of_texts(&texts));
         Ok(texts)
     }
 
@@ -148,6 +185,7 @@ impl Host {
         self.may_read(path, false)?;
         let counts = self.columns.counts(path).map_err(wrong_path)?;
         self.count(4 * counts.len())?;
+        self.note("counts", path, counts.len(), 4 * counts.len());
         Ok(counts)
     }
 
@@ -161,24 +199,41 @@ impl Host {
             }
         };
         let list = list.map_err(wrong_path)?;
-        self.count(list.data.len() + list.path_data.len() + 17 * list.ids.len() + 8 * list.path_keys.len())?;
+        let bytes = list.data.len() + list.path_data.len() + 17 * list.ids.len() + 8 * list.path_keys.len();
+        self.count(bytes)?;
+        self.note("leaves", selector, list.ids.len(), bytes);
         Ok(list)
     }
 
-    /// Passes a line on, as long as the stage keeps to its number of lines; its end is kept for the report of a failure.
+    /// Passes lines on, as long as the stage keeps to its number of them; their end is kept for the report of a failure.
     pub(crate) fn log(&mut self, level: Level, message: &str) {
         let message = cut(message, LOG_LINE_BYTES_MAX);
         keep_tail(&mut self.log_tail, message);
-        if !self.log_gate.admits(self.limits.log_lines_per_second_max, &self.identity) {
+        if let Some(watch) = &self.watch {
+            watch.note(Seen::Log { level: level.as_str(), line: message.trim_end().to_owned() });
             return;
         }
+        // A line break in a message must not begin a line that looks like the host's.
+        for text in message.trim_end().split('\n') {
+            if self.log_gate.admits(self.limits.log_lines_per_second_max, &self.identity) {
+                self.pass_on(level, &line(text.trim_end()));
+            }
+        }
+    }
+
+    fn pass_on(&self, level: Level, line: &str) {
         let Identity { stage, generation, .. } = &*self.identity;
-        let message = message.trim_end();
         match level {
-            Level::Error => tracing::error!(target: "tamis::guest", %stage, generation, "{message}"),
-            Level::Warn => tracing::warn!(target: "tamis::guest", %stage, generation, "{message}"),
-            Level::Info => tracing::info!(target: "tamis::guest", %stage, generation, "{message}"),
-            Level::Debug => tracing::debug!(target: "tamis::guest", %stage, generation, "{message}"),
+            Level::Error => tracing::error!(target: "tamis::guest", %stage, generation, "{line}"),
+            Level::Warn => tracing::warn!(target: "tamis::guest", %stage, generation, "{line}"),
+            Level::Info => tracing::info!(target: "tamis::guest", %stage, generation, "{line}"),
+            Level::Debug => tracing::debug!(target: "tamis::guest", %stage, generation, "{line}"),
+        }
+    }
+
+    fn note(&self, function: &'static str, argument: &str, rows: usize, bytes: usize) {
+        if let Some(watch) = &self.watch {
+            watch.note(Seen::Pull(Pull { function, argument: argument.to_owned(), rows, bytes }));
         }
     }
 
@@ -230,11 +285,6 @@ fn size_of_texts(texts: &Texts) -> usize {
     texts.data.len() + 5 * texts.presence.len() + 4
 }
 
-/// The beginning of a text, on a character boundary.
-fn cut(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
-}
-
 fn keep_tail(tail: &mut String, message: &str) {
     tail.push_str(message);
     if !message.ends_with('\n') {
@@ -247,8 +297,8 @@ fn keep_tail(tail: &mut String, message: &str) {
 }
 
 impl LogGate {
-    pub(crate) fn new(clock: Clock) -> LogGate {
-        LogGate { clock, window: Mutex::default() }
+    pub(crate) fn new(clock: Clock, metrics: Arc<StageMetrics>) -> LogGate {
+        LogGate { clock, metrics, window: Mutex::default() }
     }
 
     fn admits(&self, lines_max: u32, identity: &Identity) -> bool {
@@ -265,8 +315,29 @@ impl LogGate {
         }
         window.lines = window.lines.saturating_add(1);
         let admitted = window.lines <= lines_max;
-        window.suppressed += u64::from(!admitted);
+        if !admitted {
+            window.suppressed += 1;
+            self.metrics.log_line_suppressed();
+        }
         admitted
+    }
+}
+
+impl Growth {
+    fn by(&mut self, more: usize, max: usize) -> bool {
+        self.last = 0;
+        let total = self.total.saturating_add(more);
+        if total > max {
+            self.refused = true;
+            return false;
+        }
+        (self.total, self.last) = (total, more);
+        true
+    }
+
+    /// A guest may ask for more than its own declaration allows, and be told no for that reason.
+    fn take_back(&mut self) {
+        self.total -= std::mem::take(&mut self.last);
     }
 }
 
@@ -277,22 +348,26 @@ impl ResourceLimiter for Host {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self.memory.saturating_add(desired.saturating_sub(current));
-        if total > self.limits.memory_bytes_max {
-            self.memory_refused = true;
-            return Ok(false);
-        }
-        self.memory = total;
-        Ok(true)
+        Ok(self.memory.by(desired.saturating_sub(current), self.limits.memory_bytes_max))
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.memory.take_back();
+        Ok(())
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= self.limits.table_elements_max)
+        Ok(self.tables.by(desired.saturating_sub(current), self.limits.table_elements_max))
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.tables.take_back();
+        Ok(())
     }
 
     fn instances(&self) -> usize {
@@ -317,13 +392,25 @@ mod tests {
         let begun = Instant::now();
         let now = Arc::new(Mutex::new(begun));
         let clock = Arc::clone(&now);
-        let gate = LogGate::new(Arc::new(move || *clock.lock().unwrap()));
+        let gate = LogGate::new(Arc::new(move || *clock.lock().unwrap()), Arc::default());
         let identity = Identity { stage: "s".into(), version: "v".into(), generation: 1 };
         for (millis, admitted) in [(0, 3), (999, 0), (1000, 3), (1500, 0), (5000, 3)] {
             *now.lock().unwrap() = begun + Duration::from_millis(millis);
             let got = (0..5).filter(|_| gate.admits(3, &identity)).count();
             assert_eq!(got, admitted, "after {millis} ms");
         }
+        assert_eq!(gate.metrics.read().log_lines_suppressed, 25 - 9);
+    }
+
+    #[test]
+    fn what_did_not_grow_is_not_counted() {
+        let mut growth = Growth::default();
+        assert!(growth.by(60, 100));
+        growth.take_back();
+        assert!(growth.by(100, 100) && !growth.by(1, 100));
+        // Refused: there is nothing to take back.
+        growth.take_back();
+        assert_eq!((growth.total, growth.refused), (100, true));
     }
 
     #[test]
@@ -333,6 +420,5 @@ mod tests {
             keep_tail(&mut tail, &format!("é{line}"));
         }
         assert!(tail.ends_with("é9998\né9999\n") && tail.len() <= 2 * LOG_TAIL_BYTES_MAX);
-        assert_eq!(cut("aé", 2), "a");
     }
 }

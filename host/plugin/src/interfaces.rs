@@ -5,6 +5,7 @@ use wasmparser::{Encoding, Parser, Payload};
 
 use crate::error::BadComponent;
 use crate::limits::{COMPONENT_BYTES_MAX, export_of};
+use crate::text;
 
 /// The custom section in which an SDK leaves what it knows about a plugin, as JSON.
 pub const ABOUT_SECTION: &str = "tamis:plugin";
@@ -82,14 +83,14 @@ impl Interfaces {
         let foreign: Vec<&str> = self.foreign_imports().collect();
         if self.imports_wasi() {
             let wasi: Vec<&str> = foreign.into_iter().filter(|name| name.starts_with("wasi:")).collect();
-            return Err(BadComponent::Wasi(wasi.join(", ")));
+            return Err(BadComponent::Wasi(text::names(wasi)));
         }
         if !foreign.is_empty() {
-            return Err(BadComponent::UnknownImports(foreign.join(", ")));
+            return Err(BadComponent::UnknownImports(text::names(foreign)));
         }
         let exports = match self.exports.is_empty() {
             true => "nothing".to_owned(),
-            false => self.exports.join(", "),
+            false => text::names(self.exports.iter().map(String::as_str)),
         };
         self.kind().ok_or(BadComponent::NoPlugin(exports))
     }

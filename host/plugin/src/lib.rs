@@ -18,7 +18,9 @@ pub mod limits;
 mod metrics;
 mod runtime;
 mod stage;
+mod text;
 mod v0_1;
+mod watch;
 
 pub use compile::{Compile, CompileCommand, compile_child_main};
 pub use error::{BadComponent, LoadError};
@@ -26,6 +28,7 @@ pub use factory::{StageFactory, StageSpec};
 pub use failure::REASONS;
 pub use interfaces::{ABOUT_SECTION, Interfaces};
 pub use limits::Limits;
-pub use metrics::{StageCounts, StageMetrics};
+pub use metrics::{BreakerState, OpenBreaker, StageCounts, StageMetrics};
 pub use runtime::{Clock, Runtime, RuntimeConfig};
 pub use stage::PluginStage;
+pub use watch::{Failed, Frame, Pull, Seen, Watch};

@@ -24,8 +24,15 @@ pub const FINGERPRINTS_MAX: u32 = 64;
 /// Edits of one batch, and bytes of the texts in them.
 pub const EDITS_MAX: usize = 1 << 18;
 pub const EDIT_TEXT_BYTES_MAX: usize = 64 << 20;
+/// Entries of the reasons, rules or kinds that an answer brings along. A plugin that sends all that it knows has some hundreds.
+pub const NAMES_MAX: usize = 1 << 16;
 /// Core instances, tables and memories of one component. What the encoder makes has four, two and one.
 pub const INSTANCES_MAX: usize = 64;
+/// Handles of resources that one instance may hold at a time. The interface has none; a component can only have its own.
+pub const HANDLES_MAX: usize = 1024;
+/// A stage that keeps failing is left alone for at least so many times the time that its failure took, up to `back_off_max`: others
+/// of the same worker have four fifths of the time then.
+pub const BACK_OFF_PER_TIME_SPENT: u32 = 4;
 
 /// What one stage may use. A pipeline's definition may set each of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +41,7 @@ pub struct Limits {
     pub memory_bytes_max: usize,
     /// Memory at which an instance is replaced between two batches: guest memory never shrinks.
     pub memory_bytes_recycle: usize,
+    /// Elements of all its tables together.
     pub table_elements_max: usize,
     /// Time of one call, that is of one batch.
     pub call_time_max: Duration,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use wasmtime::{Config, Engine, OptLevel};
+use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
 use crate::compile::Compile;
 use crate::error::LoadError;
@@ -34,14 +34,31 @@ pub struct Runtime {
 
 impl Runtime {
     pub fn new(config: RuntimeConfig) -> Result<Arc<Runtime>, LoadError> {
-        let engine = engine(config.perf_map).map_err(|e| LoadError::Engine(chain(&e)))?;
+        Runtime::with(config, DebugSections::Ignored)
+    }
+
+    /// One that finds the lines of a failing guest's functions in its debug sections. Only for components that are trusted, and
+    /// compiled in this process: what reads debug sections takes no precautions against hostile ones.
+    pub fn for_authors(config: RuntimeConfig) -> Result<Arc<Runtime>, LoadError> {
+        Runtime::with(config, DebugSections::Read)
+    }
+
+    fn with(config: RuntimeConfig, debug: DebugSections) -> Result<Arc<Runtime>, LoadError> {
+        let engine = engine(config.perf_map, debug).map_err(|e| LoadError::Engine(chain(&e)))?;
         let ticker = Ticker::start(engine.clone()).map_err(|e| LoadError::Engine(e.to_string()))?;
         Ok(Arc::new(Runtime { engine, config, _ticker: ticker }))
     }
 }
 
+/// Whether an engine keeps the debug sections of a component beside its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DebugSections {
+    Ignored,
+    Read,
+}
+
 /// The engine, the same in the process that compiles and in the one that runs; a map for `perf` changes no code.
-pub(crate) fn engine(perf_map: bool) -> wasmtime::Result<Engine> {
+pub(crate) fn engine(perf_map: bool, debug: DebugSections) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -52,7 +69,12 @@ pub(crate) fn engine(perf_map: bool) -> wasmtime::Result<Engine> {
         .cranelift_opt_level(OptLevel::Speed)
         // The same NaN on every machine: a plugin is a function of its batch.
         .cranelift_nan_canonicalization(true)
-        .wasm_relaxed_simd(false);
+        .wasm_relaxed_simd(false)
+        // Not left to wasmtime's variable in the environment.
+        .wasm_backtrace_details(match debug {
+            DebugSections::Ignored => WasmBacktraceDetails::Disable,
+            DebugSections::Read => WasmBacktraceDetails::Enable,
+        });
     if perf_map {
         config.profiler(wasmtime::ProfilingStrategy::PerfMap);
     }

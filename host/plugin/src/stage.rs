@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use host_event::Columns;
 use host_pipeline::{Answer, Fault, Stage, StageAnswer, StageKind};
 
-use crate::answers::append;
+use crate::answers::{EditRoom, append};
 use crate::breaker::{Breaker, Change};
 use crate::factory::{Live, Shared, begin};
 use crate::failure::Failure;
+use crate::metrics::OpenBreaker;
 
 /// Implements [`Stage`] with a component.
 pub struct PluginStage {
@@ -18,15 +19,23 @@ pub struct PluginStage {
     /// Gone after a failure, until the next call.
     live: Option<Live>,
     breaker: Breaker,
+    /// By which the metrics know it.
+    worker: u64,
 }
 
 impl PluginStage {
     pub(crate) fn new(shared: Arc<Shared>, live: Live) -> PluginStage {
-        PluginStage { shared, live: Some(live), breaker: Breaker::default() }
+        let worker = shared.metrics.worker();
+        PluginStage { shared, live: Some(live), breaker: Breaker::default(), worker }
     }
 
     /// Asks about all rows. A guest that failed is never asked again.
-    fn attempt(&mut self, columns: &mut Columns, time_max: Duration) -> Result<Answer, Failure> {
+    fn attempt(
+        &mut self,
+        columns: &mut Columns,
+        time_max: Duration,
+        room: EditRoom,
+    ) -> Result<Answer, Failure> {
         let mut live = match self.live.take() {
             Some(live) => live,
             None => self.shared.start().map_err(|e| Failure::new("start", e.to_string()))?,
@@ -35,12 +44,16 @@ impl PluginStage {
         let rows = columns.len();
         live.store.data_mut().columns = std::mem::take(columns);
         let begun = Instant::now();
-        let answer = live.guest.call(&mut live.store, &self.shared.writes);
+        let answer = live.guest.call(&mut live.store, &self.shared.writes, room);
         let nanos = begun.elapsed().as_nanos();
         *columns = std::mem::take(&mut live.store.data_mut().columns);
         let memory = live.store.data().memory_bytes();
         self.shared.metrics.called(rows, nanos, memory);
         let failed = answer.map_err(|e| Failure::of(&e, live.store.data(), &self.shared.limits));
+        if let Err(failure) = &failed {
+            self.shared.metrics.failed(failure.reason);
+            self.shared.note(failure);
+        }
         if failed.is_ok() && memory < self.shared.limits.memory_bytes_recycle {
             self.live = Some(live);
         } else {
@@ -49,13 +62,13 @@ impl PluginStage {
         failed
     }
 
-    /// Asks about ever smaller parts of a batch that failed as a whole.
-    fn isolate(&mut self, columns: &mut Columns, first: Failure) -> Isolation {
+    /// Asks about ever smaller parts of a batch that failed as a whole. Gives the last failure too.
+    fn isolate(&mut self, columns: &mut Columns, first: Failure) -> (Isolation, Failure) {
         let rows = columns.len();
         let begun = Instant::now();
         let limits = Arc::clone(&self.shared.limits);
         let mut found = Isolation::new(self.shared.kind);
-        let mut last = first;
+        let (mut last, mut room) = (first, EditRoom::default());
         // What is left to ask, the next part on top. A batch of one gets a second chance too: its guest may have carried
         // the cause along from batches before.
         let mut parts = halves(0..rows);
@@ -65,10 +78,15 @@ impl PluginStage {
                 continue;
             }
             let all = columns.narrow(part.clone());
-            let answer = self.attempt(columns, time_for(part.len(), rows, limits.call_time_max));
+            let answer = self.attempt(columns, time_for(part.len(), rows, limits.call_time_max), room);
             columns.widen(all);
             match answer {
-                Ok(answer) => append(&mut found.answer, answer),
+                Ok(answer) => {
+                    room = room.without(&answer);
+                    append(&mut found.answer, answer);
+                    // A guest may answer each part, and start slowly for each of them.
+                    found.gave_up = begun.elapsed() > limits.isolation_time_max && !parts.is_empty();
+                }
                 Err(failure) => {
                     found.gave_up = failure.reason == "start"
                         || begun.elapsed() > limits.isolation_time_max
@@ -81,11 +99,14 @@ impl PluginStage {
                 }
             }
         }
-        found
+        (found, last)
     }
 
     fn give_up(&self, found: &mut Isolation, columns: &Columns, part: Range<usize>, last: &Failure) {
-        let detail = format!("not asked about alone, after others of its batch: {}", last.detail);
+        let detail = format!(
+            "not asked about alone, after others of its batch (isolated_faults_max, isolation_time_max): {}",
+            last.detail
+        );
         let failure = Failure::new(last.reason, detail);
         for row in part {
             self.fault(found, columns, row, &failure);
@@ -103,8 +124,8 @@ impl PluginStage {
 
     fn left_alone(&self, columns: &Columns) -> StageAnswer {
         let mut found = Isolation::new(self.shared.kind);
-        let detail =
-            "it failed on one batch after the other and is left alone for a while (failed_batches_max)";
+        let detail = "it failed on one batch after the other and is left alone for a while \
+                      (failed_batches_max, back_off_min, back_off_max)";
         let failure = Failure::new("breaker-open", detail);
         for row in 0..columns.len() {
             self.fault(&mut found, columns, row, &failure);
@@ -114,22 +135,25 @@ impl PluginStage {
 
     /// Draws conclusions from a batch. It counts as failed if no event of it was answered, or if the failing ones were
     /// too many to find: a few bad events are the events' fault.
-    fn judge(&mut self, failed: bool) {
-        let shared = &self.shared;
+    fn judge(&mut self, spent: Duration, failed: Option<Failure>) {
+        let (metrics, identity) = (&self.shared.metrics, &self.shared.identity);
+        let now = (self.shared.runtime.config.clock)();
         let change = match failed {
-            true => self.breaker.failed((shared.runtime.config.clock)(), &shared.limits),
-            false => self.breaker.succeeded(),
+            Some(_) => self.breaker.failed(now, spent, &self.shared.limits),
+            None => self.breaker.succeeded(),
         };
-        let identity = &shared.identity;
+        if let (Some(open), Some(Failure { reason, detail, .. })) = (self.breaker.open(), failed) {
+            let (opened, until, back_off) = (open.since, open.until, open.back_off);
+            metrics.breaker_open(self.worker, OpenBreaker { opened, until, back_off, reason, detail });
+        }
         match change {
             Change::None => {}
             Change::Opened(back_off) => {
-                shared.metrics.breaker_opened();
                 tracing::error!(?back_off, "{identity} keeps failing and is left alone");
             }
             Change::Extended(back_off) => tracing::warn!(?back_off, "{identity} still fails"),
             Change::Closed => {
-                shared.metrics.breaker_closed();
+                metrics.breaker_closed(self.worker);
                 tracing::info!("{identity} works again");
             }
         }
@@ -150,12 +174,14 @@ impl Stage for PluginStage {
         if rows == 0 {
             return StageAnswer { answer: Answer::neutral(self.shared.kind, 0), faults: Vec::new() };
         }
-        if !self.breaker.admits((self.shared.runtime.config.clock)()) {
+        let clock = Arc::clone(&self.shared.runtime.config.clock);
+        let begun = clock();
+        if !self.breaker.admits(begun) {
             return self.left_alone(columns);
         }
-        match self.attempt(columns, self.shared.limits.call_time_max) {
+        match self.attempt(columns, self.shared.limits.call_time_max, EditRoom::default()) {
             Ok(answer) => {
-                self.judge(false);
+                self.judge(Duration::ZERO, None);
                 StageAnswer { answer, faults: Vec::new() }
             }
             Err(failure) => {
@@ -166,8 +192,9 @@ impl Stage for PluginStage {
                     "{identity} failed on a batch: {}",
                     failure.detail
                 );
-                let Isolation { answer, faults, gave_up } = self.isolate(columns, failure);
-                self.judge(gave_up || faults.len() == rows);
+                let (Isolation { answer, faults, gave_up }, last) = self.isolate(columns, failure);
+                let failed = (gave_up || faults.len() == rows).then_some(last);
+                self.judge(clock().duration_since(begun), failed);
                 StageAnswer { answer, faults }
             }
         }
@@ -176,9 +203,7 @@ impl Stage for PluginStage {
 
 impl Drop for PluginStage {
     fn drop(&mut self) {
-        if self.breaker.is_open() {
-            self.shared.metrics.breaker_closed();
-        }
+        self.shared.metrics.breaker_closed(self.worker);
     }
 }
 

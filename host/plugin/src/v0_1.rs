@@ -8,7 +8,7 @@ use wasmtime::component::{
 };
 use wasmtime::{Engine, Store, StoreContextMut};
 
-use crate::answers::{self, WriteGrant};
+use crate::answers::{self, EditRoom, WriteGrant};
 use crate::host::{Host, Level};
 use crate::limits::{LOG_LINE_BYTES_MAX, export_of};
 
@@ -154,12 +154,17 @@ impl Guest {
     }
 
     /// Asks about the batch in the store and checks the answer in full.
-    pub(crate) fn call(&self, store: &mut Store<Host>, writes: &WriteGrant) -> wasmtime::Result<Answer> {
+    pub(crate) fn call(
+        &self,
+        store: &mut Store<Host>,
+        writes: &WriteGrant,
+        room: EditRoom,
+    ) -> wasmtime::Result<Answer> {
         let answer = match &self.call {
             Call::Filter(call) => answers::filter(call.call(&mut *store, ())?.0, &store.data().columns),
             Call::Sample(call) => answers::sample(call.call(&mut *store, ())?.0, &store.data().columns),
             Call::Scrub(call) => {
-                answers::scrub(&call.call(&mut *store, ())?.0, &store.data().columns, writes)
+                answers::scrub(&call.call(&mut *store, ())?.0, &store.data().columns, writes, room)
             }
             Call::Fingerprint(call) => {
                 answers::fingerprint(&call.call(&mut *store, ())?.0, &store.data().columns)

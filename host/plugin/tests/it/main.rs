@@ -6,3 +6,4 @@ mod cache;
 mod mischief;
 mod real;
 mod support;
+mod watch;
