@@ -1,4 +1,6 @@
-//! The routes for operators: metrics and health.
+//! The routes for operators: metrics, health, and the pipeline.
+
+mod pipeline;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -11,6 +13,8 @@ use host_pipeline::WorkerMetrics;
 use host_queue::Queue;
 
 use crate::metrics::Metrics;
+
+pub use pipeline::{ChangeRequest, Control, Failure};
 
 /// What readiness depends on.
 pub struct Health {
@@ -38,7 +42,7 @@ impl Health {
     }
 }
 
-pub fn router(metrics: Arc<Metrics>, health: Arc<Health>) -> Router {
+pub fn router(metrics: Arc<Metrics>, health: Arc<Health>, control: Arc<Control>) -> Router {
     let ready = move || {
         let problems = health.problems();
         async move {
@@ -59,4 +63,5 @@ pub fn router(metrics: Arc<Metrics>, health: Arc<Health>) -> Router {
         .route("/metrics", get(scrape))
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
+        .merge(pipeline::router(control))
 }

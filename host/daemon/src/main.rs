@@ -8,6 +8,7 @@ mod clock;
 mod commands;
 mod components;
 mod config;
+mod control;
 mod generations;
 mod ingest;
 mod metrics;

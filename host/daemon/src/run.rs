@@ -18,10 +18,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::admin::{self, Health};
+use crate::admin::{self, Control, Health};
 use crate::cli::Files;
 use crate::config::{self, Config, HostConfig};
-use crate::generations::Generations;
+use crate::generations::{Follower, Generations};
 use crate::metrics::{Metrics, Outcomes};
 use crate::{clock, components, ingest, report, sources};
 
@@ -65,6 +65,8 @@ struct Parts {
     health: Arc<Health>,
     metrics: Arc<Metrics>,
     ingest: Arc<Ingest>,
+    generations: Arc<Generations>,
+    _follower: Follower,
     stop: Arc<Stop>,
     workers: Vec<JoinHandle<Result<(), WorkerError>>>,
 }
@@ -74,10 +76,11 @@ impl Parts {
         let host = &config.host;
         let queue = open_queue(host)?;
         let sink = open_sink(host, queue.source(), tokio)?;
-        let generations =
-            Arc::new(Generations::new(Box::new(StoreShelf(sink.store())), components::runtime(host)?));
-        let generation = generations.publish(&config.pipeline, &clock::now_text())?;
-        tracing::info!(generation, stages = config.pipeline.stages.len(), "pipeline is loaded");
+        let shelf = Arc::new(StoreShelf(sink.store()));
+        let generations = Generations::new(shelf, components::runtime(host)?, queue.partitions());
+        let generation = generations.begin(config.pipeline.as_ref(), &clock::now_text())?;
+        let generations = Arc::new(generations);
+        let follower = Follower::start(Arc::clone(&generations), host.look_every)?;
         let outcomes = Arc::new(Outcomes::default());
         let stop = Arc::new(Stop::default());
         let ingest = ingest::open(host, Arc::clone(&queue) as Arc<dyn Queue>, Arc::clone(&outcomes) as _)?;
@@ -106,7 +109,7 @@ impl Parts {
             };
             workers.push(start_worker(worker)?);
         }
-        Ok(Parts { queue, outcomes, health, metrics, ingest, stop, workers })
+        Ok(Parts { queue, outcomes, health, metrics, ingest, generations, _follower: follower, stop, workers })
     }
 
     /// Ends the workers, and then the queue.
@@ -192,11 +195,18 @@ async fn serve(host: &HostConfig, parts: &Parts, admin_tasks: &mut JoinSet<()>) 
         // Before anybody is told that it is ready: a signal that comes at once must drain, too.
         let signals = Signals::listen()?;
         let (http, admin) = (bind(host.listen).await?, bind(host.admin_listen).await?);
+        let listen = admin.local_addr()?;
         let ready =
-            format!("ready ingest=http://{} admin=http://{}\n", http.local_addr()?, admin.local_addr()?);
+            format!("ready ingest=http://{} admin=http://{listen}\n", http.local_addr()?);
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let admin_router = admin::router(Arc::clone(&parts.metrics), Arc::clone(&parts.health));
+        let control = Arc::new(Control {
+            generations: Arc::clone(&parts.generations),
+            workers: parts.health.workers.clone(),
+            token: host.admin_token.clone(),
+            listen,
+        });
+        let admin_router = admin::router(Arc::clone(&parts.metrics), Arc::clone(&parts.health), control);
         admin_tasks.spawn(async {
             if let Err(e) = axum::serve(admin, admin_router).await {
                 tracing::error!("admin: {e}");

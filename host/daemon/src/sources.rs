@@ -7,7 +7,7 @@ use host_ingest::Ingest;
 use host_pipeline::WorkerMetrics;
 use host_queue::{Embedded, Queue};
 
-use crate::generations::Generations;
+use crate::generations::{Generations, StageState};
 use crate::metrics::{Labels, Sample, Source, Value};
 
 const NANOS: f64 = 1e9;
@@ -28,7 +28,7 @@ pub fn all(
         Box::new(move || {
             workers.iter().enumerate().flat_map(|(p, w)| worker(p as u32, w, &*queue_of_workers)).collect()
         }),
-        Box::new(move || generations.metrics().iter().flat_map(|(name, m)| stage(name, &m.read())).collect()),
+        Box::new(move || generations.stages().iter().flat_map(stage).collect()),
         Box::new(move || crate::ingest::samples(&ingest)),
     ]
 }
@@ -80,8 +80,9 @@ fn batch_time(worker: &WorkerMetrics, labels: Labels) -> Sample {
     }
 }
 
-fn stage(name: &str, counts: &host_plugin::StageCounts) -> Vec<Sample> {
-    let labels = || vec![("stage", name.to_owned())];
+fn stage(state: &StageState) -> Vec<Sample> {
+    let StageState { generation, name, counts, .. } = state;
+    let labels = || vec![("stage", name.clone()), ("generation", generation.to_string())];
     let mut samples = vec![
         Sample::counter("stage_calls", "Calls into the plugin", labels(), counts.calls as f64),
         Sample::counter("stage_events", "Events the plugin was asked about", labels(), counts.events as f64),
@@ -106,7 +107,7 @@ fn stage(name: &str, counts: &host_plugin::StageCounts) -> Vec<Sample> {
         ),
     ];
     for (reason, count) in counts.faults.iter().filter(|(_, count)| *count > 0) {
-        let labels = vec![("stage", name.to_owned()), ("reason", (*reason).to_owned())];
+        let labels = labels().into_iter().chain([("reason", (*reason).to_owned())]).collect();
         samples.push(Sample::counter(
             "stage_faults",
             "Events that the stage failed on",

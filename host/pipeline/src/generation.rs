@@ -160,6 +160,12 @@ pub fn read(shelf: &dyn Shelf, generation: u64) -> Result<Manifest, GenerationEr
     serde_json::from_slice(&bytes).map_err(|e| GenerationError::Unreadable { path, what: e.to_string() })
 }
 
+/// Keeps a component under its digest.
+pub fn keep_component(shelf: &dyn Shelf, digest: &str, bytes: Vec<u8>) -> Result<(), GenerationError> {
+    let path = component_path(digest);
+    shelf.create(&path, bytes).map(drop).map_err(|what| GenerationError::Store { path, what })
+}
+
 /// Reads a component and checks its digest.
 pub fn component(shelf: &dyn Shelf, stage: &StageManifest) -> Result<Vec<u8>, GenerationError> {
     let path = component_path(&stage.component);

@@ -19,6 +19,10 @@ pub struct HostConfig {
     /// Bytes of all bodies that are being read and appended.
     pub http_memory_bytes_max: usize,
     pub admin_listen: SocketAddr,
+    /// Who knows it may change the pipeline; without one only this machine may.
+    pub admin_token: Option<String>,
+    /// How often the store is looked at for new generations.
+    pub look_every: Duration,
     pub queue_dir: PathBuf,
     pub partitions: u32,
     pub queue_disk_bytes_max: u64,
@@ -63,6 +67,8 @@ pub struct ProjectQuota {
 
 const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9180);
 const ADMIN_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9181);
+const ADMIN_TOKEN_BYTES_MIN: usize = 16;
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 const QUEUE_DISK_BYTES_MAX: u64 = 10 << 30;
 /// Clients are told in seconds when to come again.
 const QUOTA_WINDOW_MIN: Duration = Duration::from_secs(1);
@@ -82,7 +88,17 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
         let what = format!("admin.listen and http.listen are both {listen}");
         file.report(admin.span.clone(), what, Some("each needs a port of its own".into()));
     }
+    let admin_token = admin.text(file, "token").and_then(|At { value, span }| {
+        if value.len() < ADMIN_TOKEN_BYTES_MIN {
+            let what = format!("admin.token has fewer than {ADMIN_TOKEN_BYTES_MIN} bytes");
+            file.report(span, what, Some("make one: openssl rand -hex 32".into()));
+        }
+        Some(value).filter(|token| !token.is_empty())
+    });
     admin.finish(file);
+    let mut generations = root.section(file, "generations");
+    let look_every = generations.duration(file, "look_every").map_or(LOOK_EVERY, |d| d.value);
+    generations.finish(file);
     let mut queue = root.section(file, "queue");
     let queue_dir = folder.join(queue.text(file, "dir").map_or("tamis-data/queue".into(), |t| t.value));
     let partitions =
@@ -116,6 +132,8 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
         trusted_proxies,
         http_memory_bytes_max: http_memory_bytes_max as usize,
         admin_listen,
+        admin_token,
+        look_every,
         queue_dir,
         partitions,
         queue_disk_bytes_max,

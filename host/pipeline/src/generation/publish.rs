@@ -1,7 +1,7 @@
 //! Makes new generations. Whoever loses a race for a number is told who was first.
 
 use super::{
-    Because, FOLDER, GenerationError, Manifest, Rollout, Shelf, StageManifest, component_path, manifest_path,
+    Because, FOLDER, GenerationError, Manifest, Rollout, Shelf, StageManifest, keep_component, manifest_path,
     newest, read,
 };
 
@@ -52,8 +52,7 @@ pub fn publish(
     published_at: &str,
 ) -> Result<Published, GenerationError> {
     for (digest, bytes) in components {
-        let path = component_path(digest);
-        shelf.create(&path, bytes.clone()).map_err(|what| GenerationError::Store { path, what })?;
+        keep_component(shelf, digest, bytes.clone())?;
     }
     for _ in 0..TRIES_MAX {
         let before = newest(shelf)?;
