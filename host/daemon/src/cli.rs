@@ -1,8 +1,12 @@
 //! The command line, as `--help` shows it.
 
+mod plugin;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use plugin::*;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,9 +44,17 @@ pub struct Cli {
     /// How log lines on stderr look
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// Which log lines are shown, for example `info` or `host_plugin=debug,warn`
-    #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
-    pub log: String,
+    /// Which log lines are shown, for example `info` or `host_plugin=debug,warn` [default: info; of plugin commands: warn]
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+impl Cli {
+    pub fn log_filter(&self) -> &str {
+        // What an author asked about is printed; how the host got there is not what was asked.
+        let default = if matches!(self.command, Command::Plugin(_)) { "warn" } else { "info" };
+        self.log.as_deref().unwrap_or(default)
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -78,12 +90,7 @@ pub enum Command {
     )]
     Verify(Verify),
     /// Build and look at plugins
-    #[command(
-        subcommand,
-        after_help = "Example:\n  tamis plugin build plugins/inbound-filters --out target/plugins\n  \
-            tamis plugin inspect target/plugins/inbound-filters.wasm\n\n\
-            How to write one: sdk-wit/rust/README.md"
-    )]
+    #[command(subcommand, after_help = plugin::EXAMPLES)]
     Plugin(Plugin),
     /// Compiles one component for `run`, in a process of its own
     #[command(hide = true)]
@@ -108,31 +115,4 @@ pub struct Verify {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Plugin {
-    /// Build a plugin written in Rust into a component that imports nothing but Tamis
-    #[command(after_help = "Example:\n  tamis plugin build plugins/inbound-filters --out target/plugins\n\n\
-            Needs cargo and the target wasm32-wasip1: rustup target add wasm32-wasip1")]
-    Build {
-        /// The folder of the crate
-        dir: PathBuf,
-        /// Where NAME.wasm goes
-        #[arg(long, default_value = ".", value_name = "DIR")]
-        out: PathBuf,
-    },
-    /// Say what a component is: world, imports, size, what it asks for
-    #[command(
-        long_about = "Says what a component is, without running it: its kind, which is also its world, its size, what it imports and \
-            exports, and what it asks to read and edit. Exit code 1 if a host would refuse it, with the reason.",
-        after_help = "Example:\n  tamis plugin inspect target/plugins/inbound-filters.wasm --json"
-    )]
-    Inspect {
-        /// The component
-        file: PathBuf,
-        /// Print it as JSON
-        #[arg(long)]
-        json: bool,
-    },
 }
