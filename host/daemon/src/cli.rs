@@ -1,8 +1,14 @@
 //! The command line, as `--help` shows it.
 
+mod pipeline;
+mod plugin;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use pipeline::{At, Json, Pipeline, Publish, Replay, Trial};
+pub use plugin::*;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,9 +46,17 @@ pub struct Cli {
     /// How log lines on stderr look
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// Which log lines are shown, for example `info` or `host_plugin=debug,warn`
-    #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
-    pub log: String,
+    /// Which log lines are shown, for example `info` or `host_plugin=debug,warn` [default: info; of plugin commands: warn]
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+impl Cli {
+    pub fn log_filter(&self) -> &str {
+        // What an author asked about is printed; how the host got there is not what was asked.
+        let default = if matches!(self.command, Command::Plugin(_)) { "warn" } else { "info" };
+        self.log.as_deref().unwrap_or(default)
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -60,7 +74,7 @@ pub enum Command {
             SIGTERM or Ctrl-C drains: no more requests, the queue is worked off, chunks are closed, at most 10 s.",
         after_help = RUN
     )]
-    Run(Files),
+    Run(Run),
     /// Check both files and every component, and show all problems at once
     #[command(
         long_about = "Checks both files, loads every component and hands it its configuration, as `run` would, and shows all \
@@ -77,13 +91,25 @@ pub enum Command {
         after_help = "Example:\n  tamis verify tamis-data/store --json"
     )]
     Verify(Verify),
-    /// Build and look at plugins
+    /// Show, change, try and take back what decides about events, while it runs
     #[command(
         subcommand,
-        after_help = "Example:\n  tamis plugin build plugins/inbound-filters --out target/plugins\n  \
-            tamis plugin inspect target/plugins/inbound-filters.wasm\n\n\
-            How to write one: sdk-wit/rust/README.md"
+        long_about = "The pipeline of a running tamis, or with --store that of a store. Every change is a new, numbered generation in the \
+            store, which no two operators can both make; workers turn to it between two batches. A rollback is one as well, \
+            so the history tells everything.",
+        after_help = pipeline::EXAMPLES
     )]
+    Pipeline(Pipeline),
+    /// Ask what a pipeline would have done with stored events, and what it would have cost
+    #[command(
+        long_about = "Runs stored events (their payloads, from Parquet) through a candidate and through what decides now, and compares: \
+            the report of a shadow, over the past. Changes nothing. Events that were dropped have no payload and are not \
+            asked about; payloads are as the scrubbers of their time left them.",
+        after_help = "Example:\n  tamis replay --store tamis-data/store --from 2026-11-20 --to 2026-11-21T12:00:00Z --pipeline candidate.toml"
+    )]
+    Replay(Replay),
+    /// Build and look at plugins
+    #[command(subcommand, after_help = plugin::EXAMPLES)]
     Plugin(Plugin),
     /// Compiles one component for `run`, in a process of its own
     #[command(hide = true)]
@@ -101,6 +127,16 @@ pub struct Files {
 }
 
 #[derive(Debug, Args)]
+pub struct Run {
+    /// Addresses, queue, store, projects: what belongs to this machine
+    #[arg(long, default_value = "tamis.toml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// The stages. Published as a generation if it is news; the store's newest one runs if it is not [default: pipeline.toml if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub struct Verify {
     /// The store: a folder, or a URL such as file:///var/lib/tamis/store
     #[arg(value_name = "URL")]
@@ -108,31 +144,4 @@ pub struct Verify {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Plugin {
-    /// Build a plugin written in Rust into a component that imports nothing but Tamis
-    #[command(after_help = "Example:\n  tamis plugin build plugins/inbound-filters --out target/plugins\n\n\
-            Needs cargo and the target wasm32-wasip1: rustup target add wasm32-wasip1")]
-    Build {
-        /// The folder of the crate
-        dir: PathBuf,
-        /// Where NAME.wasm goes
-        #[arg(long, default_value = ".", value_name = "DIR")]
-        out: PathBuf,
-    },
-    /// Say what a component is: world, imports, size, what it asks for
-    #[command(
-        long_about = "Says what a component is, without running it: its kind, which is also its world, its size, what it imports and \
-            exports, and what it asks to read and edit. Exit code 1 if a host would refuse it, with the reason.",
-        after_help = "Example:\n  tamis plugin inspect target/plugins/inbound-filters.wasm --json"
-    )]
-    Inspect {
-        /// The component
-        file: PathBuf,
-        /// Print it as JSON
-        #[arg(long)]
-        json: bool,
-    },
 }

@@ -1,21 +1,27 @@
 //! The commands that are no server.
 
-use std::fmt::Write;
+mod pipeline;
+mod plugin;
+mod replay;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
 use host_sink::store::{OpenedStore, Store};
 
-use crate::cli::{Files, Plugin, Verify};
+use crate::cli::{Files, Verify};
 use crate::{components, config, report};
+
+pub use pipeline::pipeline;
+pub use plugin::plugin;
+pub use replay::replay;
 
 const EXIT_FOUND_SOMETHING: u8 = 1;
 
 /// `tamis validate`: what `run` would refuse, all of it, without starting anything.
 pub fn validate(files: &Files) -> anyhow::Result<ExitCode> {
-    let loaded = config::load(&files.config, &files.pipeline);
+    let loaded = config::load(&files.config, Some(&files.pipeline));
     let mut problems = loaded.problems;
     let (mut stages, mut projects) = (0, 0);
     // Mistakes in the files hide none in the components. Without the first file there is no cache to compile into.
@@ -58,47 +64,4 @@ fn open_store(url: &str, tokio: &tokio::runtime::Handle) -> anyhow::Result<Arc<d
     let is_store = !store.list("control")?.is_empty() || !store.list("outcomes")?.is_empty();
     anyhow::ensure!(is_store, "{url}: this is no store of Tamis: it has neither control/ nor outcomes/");
     Ok(store)
-}
-
-/// `tamis plugin …`.
-pub fn plugin(command: &Plugin) -> anyhow::Result<ExitCode> {
-    match command {
-        Plugin::Build { dir, out } => {
-            let built = host_kit::build_rust(dir, out)?;
-            let (path, kib) = (built.path.display(), built.bytes.div_ceil(1024));
-            report::print(&format!("{path}: {kib} KiB in {:.1} s\n", built.seconds))?;
-        }
-        Plugin::Inspect { file, json } => {
-            let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
-            let found = host_kit::inspect(&bytes).with_context(|| file.display().to_string())?;
-            let text = if *json { serde_json::to_string_pretty(&found)? + "\n" } else { describe(&found)? };
-            report::print(&text)?;
-            if found.problem.is_some() {
-                return Ok(ExitCode::from(EXIT_FOUND_SOMETHING));
-            }
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn describe(found: &host_kit::Inspection) -> anyhow::Result<String> {
-    let mut text = String::new();
-    let list = |items: &[String]| if items.is_empty() { "nothing".to_owned() } else { items.join(", ") };
-    match &found.about {
-        Some(about) => {
-            writeln!(text, "name     {} {}", about.name, about.version)?;
-            writeln!(text, "sdk      {}", about.sdk)?;
-            writeln!(text, "reads    {}", list(&about.reads))?;
-            writeln!(text, "writes   {}", list(&about.writes))?;
-        }
-        None => writeln!(text, "reads    it does not say: made without an SDK")?,
-    }
-    writeln!(text, "kind     {}", found.kind.map_or("none: it is no plugin", |kind| kind.as_str()))?;
-    writeln!(text, "size     {} KiB", found.size_bytes.div_ceil(1024))?;
-    writeln!(text, "imports  {}", list(&found.imports))?;
-    writeln!(text, "exports  {}", list(&found.exports))?;
-    if let Some(problem) = &found.problem {
-        writeln!(text, "problem  {problem}")?;
-    }
-    Ok(text)
 }

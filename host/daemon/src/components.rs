@@ -1,6 +1,6 @@
 //! Loads every component of a pipeline as `run` will, to say everything that is wrong with them at once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,14 +12,13 @@ use crate::generations::spec_of_config;
 
 /// What plugins run in, with a child process that compiles them.
 pub fn runtime(host: &HostConfig) -> anyhow::Result<Arc<Runtime>> {
+    runtime_in(host.cache_dir.clone())
+}
+
+pub fn runtime_in(cache_dir: PathBuf) -> anyhow::Result<Arc<Runtime>> {
     let program = std::env::current_exe().context("the path of this program, which compiles plugins")?;
     let compile = Compile::Child(CompileCommand { program, args: vec!["compile-component".to_owned()] });
-    let config = RuntimeConfig {
-        cache_dir: host.cache_dir.clone(),
-        compile,
-        clock: Arc::new(Instant::now),
-        perf_map: false,
-    };
+    let config = RuntimeConfig { cache_dir, compile, clock: Arc::new(Instant::now), perf_map: false };
     Ok(Runtime::new(config)?)
 }
 

@@ -8,7 +8,7 @@ mod reader;
 pub use host::{HostConfig, Project, ProjectKey, ProjectQuota};
 pub use pipeline::{PipelineConfig, StageConfig};
 pub use place::line_of;
-pub use reader::Problem;
+pub use reader::{Problem, parse_duration};
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Config {
     pub host: HostConfig,
-    pub pipeline: PipelineConfig,
+    /// Absent if the store's newest generation is to run.
+    pub pipeline: Option<PipelineConfig>,
 }
 
 /// What can be made out of both files, and everything that is wrong with them.
@@ -24,7 +25,7 @@ pub struct Config {
 pub struct Loaded {
     /// Absent if the file can not be read. With problems it has defaults in their places, and is only good for finding more.
     pub host: Option<HostConfig>,
-    /// The same; without the stages of which nothing can be said.
+    /// The same; without the stages of which nothing can be said. Also absent if it was not asked for.
     pub pipeline: Option<PipelineConfig>,
     pub problems: Vec<Problem>,
 }
@@ -32,19 +33,28 @@ pub struct Loaded {
 impl Loaded {
     /// A configuration to run, or every problem of both files.
     pub fn checked(self) -> Result<Config, Vec<Problem>> {
-        match (self.host, self.pipeline) {
-            (Some(host), Some(pipeline)) if self.problems.is_empty() => Ok(Config { host, pipeline }),
+        match self.host {
+            Some(host) if self.problems.is_empty() => Ok(Config { host, pipeline: self.pipeline }),
             _ => Err(self.problems),
         }
     }
 }
 
-/// Reads both files.
-pub fn load(host: &Path, pipeline: &Path) -> Loaded {
+/// Reads both files, or only the first one.
+pub fn load(host: &Path, pipeline: Option<&Path>) -> Loaded {
     let mut problems = Vec::new();
     let host = read(host, &mut problems, host::check);
-    let pipeline = read(pipeline, &mut problems, pipeline::check);
+    let pipeline = pipeline.and_then(|pipeline| read(pipeline, &mut problems, pipeline::check));
     Loaded { host, pipeline, problems }
+}
+
+/// Reads the second file.
+pub fn load_pipeline(pipeline: &Path) -> Result<PipelineConfig, Vec<Problem>> {
+    let mut problems = Vec::new();
+    match read(pipeline, &mut problems, pipeline::check) {
+        Some(pipeline) if problems.is_empty() => Ok(pipeline),
+        _ => Err(problems),
+    }
 }
 
 fn read<T>(

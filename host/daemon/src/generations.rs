@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use anyhow::Context;
-use host_pipeline::generation::{self, Because, Manifest, Proposal, Published, Rollout, Shelf, StageManifest};
+use host_pipeline::generation::{
+    self, Because, Manifest, Proposal, Published, Rollout, Shelf, StageManifest,
+};
 use host_pipeline::trial::Report;
 use host_pipeline::{Canary, Chain, Lane, Link, Plan, Plans, StageKind, Tap};
 use host_plugin::{Runtime, StageCounts, StageFactory};
@@ -23,7 +25,7 @@ use crate::config::PipelineConfig;
 use trials::RunningTrial;
 
 pub use follow::{Follower, end_of_trial};
-pub use spec::{components_of, limits_of, manifest_of, spec_of, spec_of_config};
+pub use spec::{components_of, spec_of, spec_of_config, stages_of};
 
 /// Generations that stay loaded: the active one, its base, and those that a rollback would go to.
 const LOADED_MAX: usize = 4;
@@ -104,7 +106,7 @@ impl Generations {
         let newest = generation::newest(self.shelf())?;
         if let Some(pipeline) = pipeline {
             let components = components_of(pipeline)?;
-            let stages = spec::stages_of(pipeline, &components);
+            let stages = stages_of(pipeline, &components);
             match self.known_as(&stages)? {
                 Some(old) if newest.as_ref().is_some_and(|newest| newest.generation != old) => {
                     let newest = newest.map_or(0, |newest| newest.generation);
@@ -119,7 +121,8 @@ impl Generations {
         } else if newest.is_none() {
             anyhow::bail!("the store has no pipeline yet: give one with --pipeline");
         }
-        let manifest = generation::newest(self.shelf())?.context("a generation that was there a moment ago")?;
+        let manifest =
+            generation::newest(self.shelf())?.context("a generation that was there a moment ago")?;
         let number = manifest.generation;
         self.turn_to(manifest).with_context(|| {
             format!("generation {number}, the newest of the store; to go back to another: tamis pipeline rollback --store URL")
@@ -170,11 +173,23 @@ impl Generations {
 
     /// Loads stages to see that they load.
     fn check(&self, stages: &[StageManifest], components: &[(String, Vec<u8>)]) -> anyhow::Result<()> {
+        self.load_given(stages, components).map(drop)
+    }
+
+    /// Loads stages whose components are given, or lie in the store.
+    fn load_given(
+        &self,
+        stages: &[StageManifest],
+        components: &[(String, Vec<u8>)],
+    ) -> anyhow::Result<Vec<StageFactory>> {
         let find = |stage: &StageManifest| {
             let given = components.iter().find(|(digest, _)| *digest == stage.component);
-            given.map_or_else(|| Ok(generation::component(self.shelf(), stage)?), |(_, bytes)| Ok(bytes.clone()))
+            given.map_or_else(
+                || Ok(generation::component(self.shelf(), stage)?),
+                |(_, bytes)| Ok(bytes.clone()),
+            )
         };
-        self.load_stages(0, stages, find).map(drop)
+        self.load_stages(0, stages, find)
     }
 
     fn load_stages(
@@ -260,18 +275,19 @@ impl Generations {
     }
 
     /// The stages of a generation, instantiated once more.
-    fn chain(&self, number: u64) -> anyhow::Result<Chain> {
+    pub fn chain(&self, number: u64) -> anyhow::Result<Chain> {
         let loaded = self.load(number)?;
-        let link = |(stage, factory): (&StageManifest, &StageFactory)| {
-            Ok(Link {
-                stage: Box::new(factory.instantiate()?),
-                name: stage.name.as_str().into(),
-                categories: stage.categories.clone(),
-                on_failure: stage.on_failure,
-            })
-        };
-        let links = loaded.manifest.stages.iter().zip(&loaded.factories).map(link);
-        Ok(Chain { generation: number, links: links.collect::<anyhow::Result<_>>()? })
+        Ok(Chain { generation: number, links: links(&loaded.manifest.stages, &loaded.factories)? })
+    }
+
+    /// Stages that are no generation yet, instantiated.
+    pub fn chain_of(
+        &self,
+        stages: &[StageManifest],
+        components: &[(String, Vec<u8>)],
+    ) -> anyhow::Result<Chain> {
+        let factories = self.load_given(stages, components)?;
+        Ok(Chain { generation: 0, links: links(stages, &factories)? })
     }
 
     fn forget_old(&self) {
@@ -307,11 +323,25 @@ impl Generations {
     }
 }
 
+fn links(stages: &[StageManifest], factories: &[StageFactory]) -> anyhow::Result<Vec<Link>> {
+    let link = |(stage, factory): (&StageManifest, &StageFactory)| {
+        Ok(Link {
+            stage: Box::new(factory.instantiate()?),
+            name: stage.name.as_str().into(),
+            categories: stage.categories.clone(),
+            on_failure: stage.on_failure,
+        })
+    };
+    stages.iter().zip(factories).map(link).collect()
+}
+
 /// The proposal that goes back to generation `to`, or to what decided before the newest.
 pub fn rollback_of(shelf: &dyn Shelf, to: Option<u64>, note: String) -> anyhow::Result<Proposal> {
     let newest = generation::newest(shelf)?.context("the store has no pipeline yet")?;
     let target = match (to, newest.rollout.terms()) {
-        (Some(number), _) => generation::read(shelf, number).with_context(|| format!("generation {number}"))?,
+        (Some(number), _) => {
+            generation::read(shelf, number).with_context(|| format!("generation {number}"))?
+        }
         // Out of a trial: its base.
         (None, Some(terms)) => generation::read(shelf, terms.base)?,
         (None, None) => {

@@ -31,12 +31,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Err(e) = start_logging(&cli) {
-        eprintln!("error: --log {}: {e}", cli.log);
+        eprintln!("error: --log {}: {e}", cli.log_filter());
         return ExitCode::from(2);
     }
     let ended = match &cli.command {
-        Command::Run(files) => run::run(files),
+        Command::Run(args) => run::run(args),
         Command::Validate(files) => commands::validate(files),
+        Command::Pipeline(command) => commands::pipeline(command),
+        Command::Replay(args) => commands::replay(args),
         Command::Verify(args) => commands::verify(args),
         Command::Plugin(command) => commands::plugin(command),
         Command::CompileComponent => return host_plugin::compile_child_main(),
@@ -49,7 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn start_logging(cli: &Cli) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::try_new(&cli.log)?;
+    let filter = EnvFilter::try_new(cli.log_filter())?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

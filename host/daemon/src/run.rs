@@ -1,6 +1,7 @@
 //! `tamis run`: opens everything in the order of the data's way back, says that it is ready, and drains when it is told to.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::{self, Control, Health};
-use crate::cli::Files;
+use crate::cli::Run;
 use crate::config::{self, Config, HostConfig};
 use crate::generations::{Follower, Generations};
 use crate::metrics::{Metrics, Outcomes};
@@ -34,8 +35,13 @@ const DRAIN_FLUSH_MAX: Duration = Duration::from_millis(500);
 /// What closing the last chunk may take after the workers were told to hurry.
 const DRAIN_CLOSE_RESERVE: Duration = Duration::from_secs(3);
 
-pub fn run(files: &Files) -> anyhow::Result<ExitCode> {
-    let config = match config::load(&files.config, &files.pipeline).checked() {
+/// The file that is taken if none is named and it is there.
+const PIPELINE: &str = "pipeline.toml";
+
+pub fn run(args: &Run) -> anyhow::Result<ExitCode> {
+    let default = || Some(PathBuf::from(PIPELINE)).filter(|path| path.is_file());
+    let pipeline = args.pipeline.clone().or_else(default);
+    let config = match config::load(&args.config, pipeline.as_deref()).checked() {
         Ok(config) => config,
         Err(problems) => return Ok(report::problems(&problems)),
     };
@@ -45,7 +51,8 @@ pub fn run(files: &Files) -> anyhow::Result<ExitCode> {
         // The first stage that does not load ends the start; what is shown are all of them, with their lines.
         Err(e) if e.downcast_ref().is_some_and(components::is_of_the_pipeline) => {
             let runtime = components::runtime(&config.host)?;
-            let problems = components::problems(&config.pipeline, &files.pipeline, &runtime)?;
+            let (Some(stages), Some(file)) = (&config.pipeline, &pipeline) else { return Err(e) };
+            let problems = components::problems(stages, file, &runtime)?;
             return if problems.is_empty() { Err(e) } else { Ok(report::problems(&problems)) };
         }
         Err(e) => return Err(e),
@@ -109,7 +116,17 @@ impl Parts {
             };
             workers.push(start_worker(worker)?);
         }
-        Ok(Parts { queue, outcomes, health, metrics, ingest, generations, _follower: follower, stop, workers })
+        Ok(Parts {
+            queue,
+            outcomes,
+            health,
+            metrics,
+            ingest,
+            generations,
+            _follower: follower,
+            stop,
+            workers,
+        })
     }
 
     /// Ends the workers, and then the queue.
@@ -196,8 +213,7 @@ async fn serve(host: &HostConfig, parts: &Parts, admin_tasks: &mut JoinSet<()>) 
         let signals = Signals::listen()?;
         let (http, admin) = (bind(host.listen).await?, bind(host.admin_listen).await?);
         let listen = admin.local_addr()?;
-        let ready =
-            format!("ready ingest=http://{} admin=http://{listen}\n", http.local_addr()?);
+        let ready = format!("ready ingest=http://{} admin=http://{listen}\n", http.local_addr()?);
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let control = Arc::new(Control {

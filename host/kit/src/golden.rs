@@ -68,7 +68,7 @@ pub struct Failure {
     pub event: Option<EventName>,
     pub reason: String,
     pub cause: String,
-    /// The guest's functions, innermost first, from where the author's code went wrong.
+    /// The guest's functions, innermost first, without those of its language's library.
     pub backtrace: Vec<BacktraceFrame>,
     /// What it wrote before.
     pub log: Vec<LogLine>,
@@ -276,17 +276,11 @@ pub(crate) fn failure(event: Option<EventName>, seen: Vec<Seen>, trouble: Troubl
         Some(Failed { reason, cause, frames }) => (reason.to_owned(), cause, frames),
         None => (trouble.reason, trouble.detail, Vec::new()),
     };
-    let frame = |frame: &Frame| {
-        let Frame { function, file, line } = frame.clone();
-        BacktraceFrame { function, file, line }
-    };
-    Failure {
-        event,
-        reason,
-        cause,
-        backtrace: Frame::behind_a_panic(&frames).iter().map(frame).collect(),
-        log,
-    }
+    // If there is nothing else, then the library is what went wrong.
+    let all_of_a_library = frames.iter().all(Frame::is_of_a_library);
+    let own = frames.into_iter().filter(|frame| all_of_a_library || !frame.is_of_a_library());
+    let frame = |Frame { function, file, line }| BacktraceFrame { function, file, line };
+    Failure { event, reason, cause, backtrace: own.map(frame).collect(), log }
 }
 
 /// An error and its causes on one line.

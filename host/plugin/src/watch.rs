@@ -36,7 +36,7 @@ pub struct Pull {
     pub argument: String,
     /// Entries of the lists that it got.
     pub rows: usize,
-    /// Bytes that were copied into the guest, as `host_call_bytes_max` counts them.
+    /// Bytes that were copied into the guest.
     pub bytes: usize,
 }
 
@@ -60,14 +60,20 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// A stack from where the author's own code went wrong: Rust's library has a dozen functions in front of it.
+    /// A stack from where the author's own code went wrong: the library of Rust or Go has a dozen functions in front of it.
     pub fn behind_a_panic(frames: &[Frame]) -> &[Frame] {
-        const LIBRARY: [&str; 7] =
-            ["std::", "core::", "alloc::", "<std::", "<core::", "<alloc::", "__rustc::"];
-        let is_library =
-            |name: &str| name == "abort" || LIBRARY.iter().any(|prefix| name.starts_with(prefix));
-        let first = frames.iter().position(|frame| !is_library(&frame.function));
+        let first = frames.iter().position(|frame| !frame.is_of_a_library());
         &frames[first.unwrap_or_default()..]
+    }
+
+    /// Whether it belongs to the library that comes with a compiler.
+    pub fn is_of_a_library(&self) -> bool {
+        const NAMES: [&str; 8] =
+            ["std::", "core::", "alloc::", "<std::", "<core::", "<alloc::", "__rustc::", "runtime."];
+        let in_rustc = |file: &str| file.starts_with("/rustc/") || file.contains("/rustlib/src/");
+        self.function == "abort"
+            || NAMES.iter().any(|prefix| self.function.starts_with(prefix))
+            || self.file.as_deref().is_some_and(in_rustc)
     }
 }
 

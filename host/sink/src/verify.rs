@@ -3,7 +3,6 @@
 //! One chunk is looked at after the other, with a bit for each of its offsets, so memory does not grow with the store.
 
 mod chunk;
-mod file;
 mod report;
 
 pub use report::{Breach, BreachKind, Chain, Conserved, Report};
@@ -11,11 +10,11 @@ pub use report::{Breach, BreachKind, Chain, Conserved, Report};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::file::TableFile;
 use crate::ledger::{Ledger, Names};
 use crate::schema::Table;
 use crate::store::{Store, StoreError};
 use chunk::Proof;
-use file::TableFile;
 
 /// Hears how far the proof is.
 pub trait Progress {

@@ -57,12 +57,16 @@ async fn authorize(State(control): State<Arc<Control>>, request: Request, next: 
 }
 
 fn refusal(control: &Control, headers: &HeaderMap) -> Option<(StatusCode, String)> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let given =
+        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     match &control.token {
         Some(token) if given.is_some_and(|given| is_equal(given.as_bytes(), token.as_bytes())) => None,
         Some(_) => Some((StatusCode::UNAUTHORIZED, "admin.token is set: give it with --token".to_owned())),
         None if !control.listen.ip().is_loopback() => {
-            let why = format!("admin.listen is {}, which others can reach: changes need admin.token", control.listen);
+            let why = format!(
+                "admin.listen is {}, which others can reach: changes need admin.token",
+                control.listen
+            );
             Some((StatusCode::FORBIDDEN, why))
         }
         None if headers.contains_key(header::ORIGIN) => {
@@ -98,9 +102,15 @@ impl Failure {
 pub enum ChangeRequest {
     /// The components must be there already.
     Publish(Change),
-    Rollback { to: Option<u64>, note: String },
+    Rollback {
+        to: Option<u64>,
+        note: String,
+    },
     /// Ends the trial, with the candidate or with its base in charge.
-    End { action: Action, note: String },
+    End {
+        action: Action,
+        note: String,
+    },
 }
 
 type Answer<T> = Result<T, (StatusCode, Json<Failure>)>;
@@ -159,7 +169,9 @@ async fn history(
 }
 
 async fn read(State(control): State<Arc<Control>>, Path(number): Path<u64>) -> Answer<Json<Manifest>> {
-    blocking(control, move |control| Ok(generation::read(control.generations.shelf(), number)?)).await.map(Json)
+    blocking(control, move |control| Ok(generation::read(control.generations.shelf(), number)?))
+        .await
+        .map(Json)
 }
 
 async fn report(State(control): State<Arc<Control>>) -> Answer<Response> {

@@ -58,7 +58,9 @@ fn wait(every: Duration, ended: &AtomicBool) -> bool {
 /// `missed` is the generation that could not be made ready: it is not tried at each look.
 fn look(generations: &Generations, missed: &mut Option<u64>) {
     match generation::newest(generations.shelf()) {
-        Ok(Some(newest)) if newest.generation > generations.active() && *missed != Some(newest.generation) => {
+        Ok(Some(newest))
+            if newest.generation > generations.active() && *missed != Some(newest.generation) =>
+        {
             let number = newest.generation;
             if let Err(e) = generations.turn_to(newest) {
                 *missed = Some(number);

@@ -41,7 +41,12 @@ struct Shared {
 
 impl RunningTrial {
     /// `other` is asked beside the chain of the lane: the candidate in a shadow, the base in a canary.
-    pub fn start(manifest: &Manifest, terms: &Terms, lane: Lane, other: Chain) -> anyhow::Result<Arc<RunningTrial>> {
+    pub fn start(
+        manifest: &Manifest,
+        terms: &Terms,
+        lane: Lane,
+        other: Chain,
+    ) -> anyhow::Result<Arc<RunningTrial>> {
         let (sender, receiver) = sync_channel(WAITING_MAX);
         let shared = Arc::new(Shared {
             lane,
@@ -61,7 +66,13 @@ impl RunningTrial {
         };
         let name = format!("trial-{}", manifest.generation);
         let thread = std::thread::Builder::new().name(name).spawn(move || compare.run(&receiver))?;
-        Ok(Arc::new(RunningTrial { terms: terms.clone(), begun: Instant::now(), shared, ended, thread: Some(thread) }))
+        Ok(Arc::new(RunningTrial {
+            terms: terms.clone(),
+            begun: Instant::now(),
+            shared,
+            ended,
+            thread: Some(thread),
+        }))
     }
 
     pub fn tap(&self) -> Arc<dyn Tap> {

@@ -8,8 +8,8 @@ use arrow::datatypes::Int64Type;
 use host_event::{Category, Offset, Outcome};
 
 use super::Chunk;
-use super::file::TableFile;
 use super::report::{BreachKind, Report};
+use crate::file::TableFile;
 use crate::ledger::{FILE_KEY, Names, footer_value};
 use crate::schema::Table;
 use crate::store::{Store, StoreError};

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use bytes::{Buf, Bytes};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -19,14 +20,14 @@ use crate::store::{Store, StoreError};
 const READ_AHEAD_BYTES: u64 = 64 << 10;
 const BATCH_ROWS_MAX: usize = 8192;
 
-pub(super) struct TableFile {
+pub(crate) struct TableFile {
     reader: Object,
     metadata: ArrowReaderMetadata,
 }
 
 impl TableFile {
     /// `Ok(None)` where there is no such file; the inner `Err` says why it is no Parquet file.
-    pub(super) fn open(
+    pub(crate) fn open(
         store: &Arc<dyn Store>,
         path: &str,
     ) -> Result<Result<Option<TableFile>, String>, StoreError> {
@@ -38,28 +39,25 @@ impl TableFile {
         }
     }
 
-    pub(super) fn metadata(&self) -> &ParquetMetaData {
+    pub(crate) fn metadata(&self) -> &ParquetMetaData {
         self.metadata.metadata()
     }
 
-    pub(super) fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.metadata().file_metadata().num_rows().max(0) as u64
     }
 
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.reader.size
     }
 
     /// Hands over those columns, batch by batch.
-    pub(super) fn for_each(
+    pub(crate) fn for_each(
         &self,
         columns: &[&str],
         mut take: impl FnMut(&RecordBatch) -> Result<(), String>,
     ) -> Result<Result<(), String>, StoreError> {
-        let mask = ProjectionMask::columns(self.metadata.parquet_schema(), columns.iter().copied());
-        let builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(self.reader.clone(), self.metadata.clone());
-        let reader = match builder.with_projection(mask).with_batch_size(BATCH_ROWS_MAX).build() {
+        let reader = match self.reader(columns).with_batch_size(BATCH_ROWS_MAX).build() {
             Ok(reader) => reader,
             Err(e) => return store_failed(e).map(|e| Err(e.to_string())),
         };
@@ -70,19 +68,37 @@ impl TableFile {
                         return Ok(Err(what));
                     }
                 }
-                Err(arrow::error::ArrowError::ExternalError(e)) => match e.downcast::<StoreError>() {
-                    Ok(e) => return Err(*e),
-                    Err(e) => return Ok(Err(e.to_string())),
-                },
-                Err(e) => return Ok(Err(e.to_string())),
+                Err(e) => return batch_failed(e).map(Err),
             }
         }
         Ok(Ok(()))
     }
+
+    /// A reader of those columns. Columns that the file does not have are left out.
+    pub(crate) fn reader(&self, columns: &[&str]) -> ParquetRecordBatchReaderBuilder<Object> {
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(self.reader.clone(), self.metadata.clone());
+        builder.with_projection(self.mask(columns))
+    }
+
+    pub(crate) fn mask(&self, columns: &[&str]) -> ProjectionMask {
+        ProjectionMask::columns(self.metadata.parquet_schema(), columns.iter().copied())
+    }
+}
+
+/// Takes a failure of the store out of what a reader said of a batch.
+pub(crate) fn batch_failed(error: ArrowError) -> Result<String, StoreError> {
+    match error {
+        ArrowError::ExternalError(e) => match e.downcast::<StoreError>() {
+            Ok(e) => Err(*e),
+            Err(e) => Ok(e.to_string()),
+        },
+        other => Ok(other.to_string()),
+    }
 }
 
 /// Takes a failure of the store out of an error of the reader.
-fn store_failed(error: ParquetError) -> Result<ParquetError, StoreError> {
+pub(crate) fn store_failed(error: ParquetError) -> Result<ParquetError, StoreError> {
     match error {
         ParquetError::External(inner) => match inner.downcast::<StoreError>() {
             Ok(e) => Err(*e),
@@ -93,7 +109,7 @@ fn store_failed(error: ParquetError) -> Result<ParquetError, StoreError> {
 }
 
 #[derive(Clone)]
-struct Object {
+pub(crate) struct Object {
     store: Arc<dyn Store>,
     path: Arc<str>,
     size: u64,
@@ -132,7 +148,7 @@ impl ChunkReader for Object {
 }
 
 /// Reads on from a place, a block at a time.
-struct Ahead {
+pub(crate) struct Ahead {
     object: Object,
     at: u64,
     buffer: Bytes,

@@ -1,0 +1,149 @@
+//! `tamis plugin …`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  tamis plugin build plugins/inbound-filters --out target/plugins
+  tamis plugin inspect target/plugins/inbound-filters.wasm
+
+How to write one: sdk-wit/rust/README.md";
+
+#[derive(Debug, Subcommand)]
+pub enum Plugin {
+    /// Build a plugin written in Rust into a component that imports nothing but Tamis
+    #[command(after_help = "Example:\n  tamis plugin build plugins/inbound-filters --out target/plugins\n\n\
+            Needs cargo and the target wasm32-wasip1: rustup target add wasm32-wasip1")]
+    Build(Build),
+    /// Say what a component is: world, imports, size, what it asks for
+    #[command(
+        long_about = "Says what a component is, without running it: its kind, which is also its world, its size, what it imports and \
+            exports, and what it asks to read and edit. Exit code 1 if a host would refuse it, with the reason.",
+        after_help = "Example:\n  tamis plugin inspect target/plugins/inbound-filters.wasm --json"
+    )]
+    Inspect(Inspect),
+    /// Show what a plugin would pull of golden events
+    #[command(
+        long_about = "Shows what a plugin would pull of golden events: the host's own columns, for the native tests of SDKs and to try a \
+            path or a selector. A line of JSON for each pull. Exit code 1 if a path or selector can not be parsed.\n\n\
+            With --raw the answer is binary and little-endian: for each pull a byte of status (1 is an error, followed by \
+            its message as a list of bytes), then the lists of the WIT record in its order, each as a u32 number of \
+            elements and the elements.",
+        after_help = "Example:\n  tamis plugin columns tests/error.json --pull strings:exception.values.*.type --pull 'leaves:$error.value'"
+    )]
+    Columns(Columns),
+    /// Run a plugin over golden events and compare its answers with the expected ones
+    #[command(
+        long_about = "Builds the plugin, runs the component as a host would, with the real limits and with the grants it asks for, over \
+            tests/*.json, and compares its answers with tests/*.expect.json. Shows what differs, and for an event that a \
+            call fails on the functions and lines of the plugin, and what it wrote.\n\n\
+            Every file is run as one batch, the same again, in two halves, and event by event: an answer must depend on \
+            nothing but its event. A stage's configuration is tests/NAME.config.json, else tests/config.json, else {}. \
+            Exit code 1 if a file fails.",
+        after_help = "Examples:\n  tamis plugin test drop-noisy\n  tamis plugin test drop-noisy.wasm --filter chrome --update"
+    )]
+    Test(Test),
+    /// Run one event through a plugin: what it pulled, answered and wrote
+    #[command(
+        long_about = "Runs one event, or a few as one batch, through a component, and shows what it pulled, what it answered, what it wrote, \
+            how long it took and how much memory it has. Exit code 1 if it gives no answer.",
+        after_help = "Examples:\n  tamis plugin run drop-noisy.wasm tests/error.json\n  \
+            echo '{\"release\":\"1.0\"}' | tamis plugin run drop-noisy.wasm --config '{\"releases\":[\"1.0\"]}'"
+    )]
+    Run(RunOne),
+    /// Measure what a plugin costs
+    #[command(
+        long_about = "Measures a plugin in batches of 1 to 1,024 events, in turn with a plugin that does nothing and with the host's own \
+            extraction of the same columns: nanoseconds of processor time per event, medians. Also what it pulls, its \
+            memory, and what its start costs. Without --events it is asked about errors and transactions that come with \
+            Tamis.",
+        after_help = "Examples:\n  tamis plugin bench drop-noisy\n  tamis plugin bench drop-noisy.wasm --events production.jsonl --config config.json"
+    )]
+    Bench(Bench),
+}
+
+#[derive(Debug, Args)]
+pub struct Test {
+    /// The folder of the plugin, or its component
+    #[arg(value_name = "DIR|FILE")]
+    pub plugin: PathBuf,
+    /// Write what the plugin answers as what is expected
+    #[arg(long)]
+    pub update: bool,
+    /// Only files with this in their names
+    #[arg(long, value_name = "NAME")]
+    pub filter: Option<String>,
+    /// Where the golden events are, if not in `tests` in the folder of the plugin
+    #[arg(long, value_name = "DIR")]
+    pub tests: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunOne {
+    /// The component, or the folder of the plugin
+    #[arg(value_name = "FILE")]
+    pub plugin: PathBuf,
+    /// A file of golden events; `-` is standard input
+    #[arg(value_name = "EVENT", default_value = "-")]
+    pub events: PathBuf,
+    /// The stage's configuration: a file, or JSON that begins with `{`
+    #[arg(long, value_name = "FILE|JSON", default_value = "{}")]
+    pub config: String,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// The folder of the plugin, or its component
+    #[arg(value_name = "DIR|FILE")]
+    pub plugin: PathBuf,
+    /// Events of your own: a file of golden events
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    /// The stage's configuration: a file, or JSON that begins with `{`
+    #[arg(long, value_name = "FILE|JSON", default_value = "{}")]
+    pub config: String,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Columns {
+    /// Golden events: one event, an array of them, or one on each line; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// len:, strings:PATH, numbers:PATH, json:PATH, counts:PATH or leaves:SELECTOR; may be given several times
+    #[arg(long = "pull", value_name = "OP:ARG", required = true)]
+    pub pulls: Vec<host_kit::Pull>,
+    /// Print the columns as SDKs read them, in binary
+    #[arg(long)]
+    pub raw: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Build {
+    /// The folder of the crate
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Where NAME.wasm goes
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The component
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+}

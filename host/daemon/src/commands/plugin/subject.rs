@@ -1,0 +1,31 @@
+//! What `test`, `run` and `bench` are asked about: a plugin's folder or a component, and its configuration.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use host_kit::Subject;
+
+/// A component, or that of a folder, built.
+pub(super) fn subject(path: &Path) -> anyhow::Result<Subject> {
+    if !path.is_dir() {
+        return Ok(Subject::read(path)?);
+    }
+    let out = tempfile::tempdir().context("a folder for the component")?;
+    let built = host_kit::build_rust(path, out.path())?;
+    Ok(Subject::read(&built.path)?)
+}
+
+/// The configuration that an argument names or is.
+pub(super) fn config(argument: &str) -> anyhow::Result<String> {
+    match argument.trim_start().starts_with('{') {
+        true => Ok(argument.to_owned()),
+        false => std::fs::read_to_string(argument).with_context(|| argument.to_owned()),
+    }
+}
+
+/// Where authors' commands keep compiled components: a large interpreter takes seconds to compile.
+pub(in crate::commands) fn cache() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+    base.unwrap_or_else(std::env::temp_dir).join("tamis/plugins")
+}

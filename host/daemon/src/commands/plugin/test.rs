@@ -1,0 +1,29 @@
+//! `tamis plugin test`.
+
+use std::process::ExitCode;
+
+use host_kit::{GoldenTests, Lines, Workbench, golden, tests_beside};
+
+use super::EXIT_FOUND_SOMETHING;
+use super::subject::{cache, subject};
+use crate::cli::Test;
+use crate::report;
+
+pub fn test(args: &Test) -> anyhow::Result<ExitCode> {
+    let subject = subject(&args.plugin)?;
+    let beside = match args.plugin.is_dir() {
+        true => args.plugin.join("tests"),
+        false => tests_beside(&args.plugin),
+    };
+    let tests = GoldenTests {
+        folder: args.tests.clone().unwrap_or(beside),
+        filter: args.filter.clone(),
+        update: args.update,
+    };
+    let found = golden(&subject, &Workbench::new(&cache(), Lines::Found)?, &tests)?;
+    match args.json {
+        true => report::print(&(serde_json::to_string_pretty(&found)? + "\n"))?,
+        false => report::print(&found.to_string())?,
+    }
+    Ok(if found.is_fine() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FOUND_SOMETHING) })
+}
