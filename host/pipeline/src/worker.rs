@@ -223,7 +223,7 @@ impl Worker {
         settler: &mut Settler,
         draft: &Arc<Draft>,
     ) -> Result<Option<Offset>, WorkerError> {
-        let Some(first) = self.wait_for(start)? else { return Ok(None) };
+        let Some(first) = self.wait_for(start, settler, draft)? else { return Ok(None) };
         let place = ChunkPlace { partition: self.partition, start, queued_at: first[0].queued_at };
         if let Some(found) = self.sink.find(place)? {
             return self.adopt(place, found, draft);
@@ -250,8 +250,15 @@ impl Worker {
     }
 
     /// The first records of a chunk. `None` when the worker is to stop and there are none.
-    fn wait_for(&self, start: Offset) -> Result<Option<Vec<Stored>>, WorkerError> {
+    fn wait_for(
+        &self,
+        start: Offset,
+        settler: &mut Settler,
+        draft: &Arc<Draft>,
+    ) -> Result<Option<Vec<Stored>>, WorkerError> {
         loop {
+            // Whoever is idle is ready for what comes next, and shows it.
+            self.turn(settler, draft);
             if self.stop.is_overdue() {
                 return Ok(None);
             }
@@ -283,7 +290,9 @@ impl Worker {
             batch.truncate(of_hour);
             end += batch.len() as u64;
             let ready = Instant::now();
-            self.turn(chunk, settler, draft);
+            if self.turn(settler, draft) {
+                chunk.turn(settler.generation());
+            }
             self.settle_into(chunk, batch, settler, ready);
             let age = opened.elapsed();
             let full =
@@ -303,18 +312,16 @@ impl Worker {
 
     /// Turns to the newest generation between two batches. One that can not be made ready here is no reason to stop: the old one goes on, and
     /// the next batch tries again.
-    fn turn(&self, chunk: &mut dyn Chunk, settler: &mut Settler, draft: &Arc<Draft>) {
-        let newest = self.plans.newest();
-        if newest != settler.generation() {
+    fn turn(&self, settler: &mut Settler, draft: &Arc<Draft>) -> bool {
+        let (newest, old) = (self.plans.newest(), settler.generation());
+        if newest != old {
             match self.settler(newest, draft) {
-                Ok(next) => {
-                    *settler = next;
-                    chunk.turn(newest);
-                }
-                Err(e) => tracing::error!(partition = self.partition, old = settler.generation(), "{e}"),
+                Ok(next) => *settler = next,
+                Err(e) => tracing::error!(partition = self.partition, old, "{e}"),
             }
         }
         self.metrics.generation.store(settler.generation(), Relaxed);
+        settler.generation() != old
     }
 
     fn settle_into(&self, chunk: &mut dyn Chunk, batch: Vec<Stored>, settler: &mut Settler, ready: Instant) {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use host_event::{Offset, ProjectId};
 use serde::{Deserialize, Serialize};
 
-use super::{Tally, Trial};
+use super::{EXAMPLES_MAX, Tally, Trial};
 
 /// Groups, paths and kinds of disagreement that are listed, the most frequent first.
 const LISTED_MAX: usize = 20;
@@ -93,9 +93,12 @@ pub struct Regrouping {
 pub struct GroupChange {
     pub project_id: ProjectId,
     pub title: String,
-    /// Of a split the one group before, of a merge all of them.
+    /// Of a split the one group before, of a merge some of those that it would take in.
     pub base: Vec<String>,
+    pub base_groups: u64,
+    /// Of a merge the one group it makes, of a split some of those that there would be.
     pub candidate: Vec<String>,
+    pub candidate_groups: u64,
     pub events: u64,
 }
 
@@ -146,7 +149,9 @@ impl Trial {
                     project_id: *project,
                     title: group.title.clone(),
                     base: vec![was.to_string()],
-                    candidate: group.into.keys().map(ToString::to_string).collect(),
+                    base_groups: 1,
+                    candidate: group.into.keys().take(EXAMPLES_MAX).map(ToString::to_string).collect(),
+                    candidate_groups: group.into.len() as u64,
                     events: group.into.values().sum(),
                 });
             } else if !group.into.contains_key(was) {
@@ -159,8 +164,10 @@ impl Trial {
             found.merges.push(GroupChange {
                 project_id: *project,
                 title: groups.clone().next().map(|g| g.title.clone()).unwrap_or_default(),
-                base: origins.iter().map(ToString::to_string).collect(),
+                base: origins.iter().take(EXAMPLES_MAX).map(ToString::to_string).collect(),
+                base_groups: origins.len() as u64,
                 candidate: vec![is.to_string()],
+                candidate_groups: 1,
                 events: groups.filter_map(|group| group.into.get(is)).sum(),
             });
         }
@@ -244,12 +251,21 @@ fn write_report(report: &Report, text: &mut String) -> std::fmt::Result {
         )?;
     }
     for (what, list) in [("splits", splits), ("merges", merges)] {
-        for GroupChange { project_id, title, base, candidate, events } in list {
-            let (from, to) = (base.join(", "), candidate.join(", "));
+        for GroupChange { project_id, title, base, base_groups, candidate, candidate_groups, events } in list
+        {
+            let (from, to) = (some(base, *base_groups), some(candidate, *candidate_groups));
             writeln!(text, "    {what}: {title:?} of project {project_id}, {events} events: {from} -> {to}")?;
         }
     }
     Ok(())
+}
+
+/// Some of so many.
+fn some(listed: &[String], all: u64) -> String {
+    match all - (listed.len() as u64).min(all) {
+        0 => listed.join(", "),
+        more => format!("{} and {more} more", listed.join(", ")),
+    }
 }
 
 fn write_leaves(title: &str, leaves: &[LeafCount], text: &mut String) -> std::fmt::Result {
