@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
-use crate::{KitError, encode};
+use crate::{DebugInfo, KitError, encode_with};
 
 pub const RUST_TARGET: &str = "wasm32-wasip1";
 
@@ -22,6 +22,11 @@ pub struct Built {
 
 /// Builds the crate in `dir` and writes `<package>.wasm` into the folder `out`. Cargo reports its progress on standard error.
 pub fn build_rust(dir: &Path, out: &Path) -> Result<Built, KitError> {
+    build_rust_with(dir, out, DebugInfo::Dropped)
+}
+
+/// The same, with the lines of its functions in it or not. Both are made of one module, so that asking for the other costs no build.
+pub fn build_rust_with(dir: &Path, out: &Path, debug: DebugInfo) -> Result<Built, KitError> {
     let begun = Instant::now();
     let manifest = dir.join("Cargo.toml");
     let manifest = manifest.canonicalize().map_err(|source| KitError::NoCrate { dir: dir.into(), source })?;
@@ -34,7 +39,7 @@ pub fn build_rust(dir: &Path, out: &Path) -> Result<Built, KitError> {
         move |source| KitError::Io { path, source }
     };
     let core = std::fs::read(&module).map_err(io(&module))?;
-    let component = encode(&core)?;
+    let component = encode_with(&core, None, debug)?;
     std::fs::create_dir_all(out).map_err(io(out))?;
     let path = out.join(format!("{}.wasm", package.name));
     // A host may be reading the file that is there: put the new one in its place as a whole.
@@ -98,6 +103,9 @@ const PROFILE: [&str; 6] = [
     "profile.plugin.strip=\"none\"",
 ];
 
+/// Set in any case. What it costs is the time to write the lines down: they are no part of the component that is shipped.
+const LINES: &str = "profile.plugin.debug=\"line-tables-only\"";
+
 #[derive(Deserialize)]
 struct Message {
     reason: String,
@@ -111,6 +119,7 @@ fn compile(dir: &Path, manifest: &Path, package: &Package) -> Result<PathBuf, Ki
     let mut command = cargo(dir);
     command.args(["build", "--lib", "--profile", "plugin", "--target", RUST_TARGET]);
     command.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(manifest);
+    command.args(["--config", LINES]);
     let root = std::fs::read_to_string(package.workspace.join("Cargo.toml")).unwrap_or_default();
     if !root.lines().any(|line| line.trim() == "[profile.plugin]") {
         command.args(PROFILE.iter().flat_map(|setting| ["--config", setting]));

@@ -21,7 +21,7 @@ use host_plugin::BadComponent;
 use thiserror::Error;
 
 pub use bench::{BatchCost, BenchError, BenchPlan, BenchReport, PulledColumn, StartCost, bench};
-pub use build::{Built, RUST_TARGET, build_rust};
+pub use build::{Built, RUST_TARGET, build_rust, build_rust_with};
 pub use columns::{BadPull, Pull, Pulled, batch_of, describe_pull, write_raw};
 pub use diff::Difference;
 pub use encode::{DebugInfo, WIT, encode, encode_as, encode_with};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use host_kit::{About, KitError, build_rust, encode, encode_as, inspect};
+use host_kit::{About, DebugInfo, KitError, build_rust, build_rust_with, encode, encode_as, inspect};
 use host_pipeline::StageKind;
 
 fn repository() -> &'static Path {
@@ -122,4 +122,25 @@ fn encodes_with_the_closed_adapter() {
         assert!(text.contains(want), "{text}");
         assert!(!matches!(error, KitError::Io { .. }));
     }
+}
+
+#[test]
+fn lines_are_kept_for_tests_and_never_shipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let guest = repository().join("benches/guest");
+    let sections = |debug| {
+        let built = build_rust_with(&guest, dir.path(), debug).unwrap();
+        let bytes = fs::read(built.path).unwrap();
+        let mut names = Vec::new();
+        for payload in wasmparser::Parser::new(0).parse_all(&bytes) {
+            if let wasmparser::Payload::CustomSection(section) = payload.unwrap() {
+                names.push(section.name().to_owned());
+            }
+        }
+        names
+    };
+    let is_debug = |name: &String| name.starts_with(".debug");
+    let (kept, dropped) = (sections(DebugInfo::Kept), sections(DebugInfo::Dropped));
+    assert!(kept.contains(&".debug_line".to_owned()), "{kept:?}");
+    assert!(!dropped.iter().any(is_debug) && dropped.contains(&"name".to_owned()), "{dropped:?}");
 }

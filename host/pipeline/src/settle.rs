@@ -233,7 +233,9 @@ impl Settler {
         };
         duty.reject(Outcome::Quarantined, reason.clone());
         let payload = event.doc.text().clone();
-        let end = End::Quarantined { category, stage, reason, detail: REBUILT.to_owned(), payload };
+        let server_sample_rate = decision.sample_rate;
+        let detail = REBUILT.to_owned();
+        let end = End::Quarantined { category, stage, reason, detail, payload, server_sample_rate };
         Ok(Settled { offset, queued_at, generation, meta: event.meta, end })
     }
 
@@ -325,7 +327,8 @@ fn end_of(event: Event, decision: Decision, duty: Accounted<Duty>, generation: u
         Verdict::Quarantine { stage, reason, detail } => {
             let reason = Reason::from(reason);
             duty.reject(Outcome::Quarantined, reason.clone());
-            End::Quarantined { category, stage, reason, detail, payload: event.doc.text().clone() }
+            let (payload, server_sample_rate) = (event.doc.text().clone(), decision.sample_rate);
+            End::Quarantined { category, stage, reason, detail, payload, server_sample_rate }
         }
     };
     Settled { offset, queued_at, generation, meta: event.meta, end }

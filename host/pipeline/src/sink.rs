@@ -106,7 +106,15 @@ pub enum End {
     /// A row of `outcomes`, without payload.
     Dropped { category: Category, outcome: Outcome, reason: Reason, stage: Arc<str> },
     /// A row of `outcomes` and one of `quarantine`, with payload.
-    Quarantined { category: Category, stage: Arc<str>, reason: Reason, detail: String, payload: Bytes },
+    Quarantined {
+        category: Category,
+        stage: Arc<str>,
+        reason: Reason,
+        detail: String,
+        payload: Bytes,
+        /// The rate of the samplers that it had got past; 1 where there was none.
+        server_sample_rate: f64,
+    },
     /// Rows of `outcomes`: what ended before the queue.
     Ended(Vec<OutcomeCount>),
 }

@@ -150,8 +150,8 @@ fn prune(dir: &Path, artefacts_max: usize) -> io::Result<()> {
 fn secret(dir: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let path = dir.join(KEY_FILE);
     match fs::metadata(&path) {
-        Ok(meta) if meta.mode() & 0o077 != 0 => {
-            tracing::warn!(?path, "the key of the cache was open to others and is replaced");
+        Ok(meta) if meta.mode() & 0o077 != 0 || meta.uid() != rustix::process::geteuid().as_raw() => {
+            tracing::warn!(?path, "the key of the cache was open to others, or theirs, and is replaced");
             fs::remove_file(&path)?;
         }
         Ok(meta) if meta.len() != KEY_BYTES as u64 => fs::remove_file(&path)?,

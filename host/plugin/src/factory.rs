@@ -1,7 +1,7 @@
 //! A stage as the pipeline defines it, loaded once and instantiated for each worker.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use host_event::Selector;
 use host_pipeline::StageKind;
@@ -10,7 +10,7 @@ use wasmtime::Store;
 use crate::answers::WriteGrant;
 use crate::error::LoadError;
 use crate::failure::Failure;
-use crate::host::{Host, Identity, LogGate};
+use crate::host::{Host, Identity, LogGate, TimeMax};
 use crate::interfaces::Interfaces;
 use crate::limits::{HANDLES_MAX, LOG_LINE_BYTES_MAX, Limits, export_of};
 use crate::metrics::StageMetrics;
@@ -39,7 +39,7 @@ pub struct StageSpec {
 
 /// A loaded stage, good for any number of workers.
 pub struct StageFactory {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What the workers' instances of one stage have in common.
@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     log_gate: Arc<LogGate>,
     pub(crate) watch: Option<Arc<Watch>>,
     reads: (String, Selector),
-    config: String,
+    pub(crate) config: String,
     linked: Linked,
 }
 
@@ -149,7 +149,7 @@ impl Shared {
         store.limiter(|host| host);
         store.set_hostcall_fuel(self.limits.answer_bytes_max);
         store.set_max_component_handles(HANDLES_MAX);
-        begin(&mut store, self.limits.init_time_max);
+        begin(&mut store, TimeMax::Init(self.limits.init_time_max));
         let begun = Instant::now();
         let started = self.linked.instantiate(&mut store);
         let inited = started
@@ -178,9 +178,9 @@ impl Shared {
 }
 
 /// Starts the clock and the accounts of a call.
-pub(crate) fn begin(store: &mut Store<Host>, time_max: Duration) {
+pub(crate) fn begin(store: &mut Store<Host>, time_max: TimeMax) {
     store.data_mut().begin(time_max);
-    store.set_epoch_deadline(ticks(time_max));
+    store.set_epoch_deadline(ticks(time_max.time()));
 }
 
 fn grant(stage: &str, which: &'static str, text: &str) -> Result<Selector, LoadError> {

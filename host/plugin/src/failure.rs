@@ -83,8 +83,8 @@ impl Failure {
         let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
         let mut detail = cause.clone();
         if !frames.is_empty() {
-            let names: Vec<&str> =
-                frames.iter().take(FRAMES_MAX).map(|frame| frame.function.as_str()).collect();
+            let names = Frame::behind_a_panic(&frames).iter().map(|frame| frame.function.as_str());
+            let names: Vec<&str> = names.take(FRAMES_MAX).collect();
             write!(detail, "; in {}", names.join(" < ")).expect("a String takes everything");
         }
         let tail = text::cut_front(host.log_tail(), LOG_TAIL_BYTES_MAX);
@@ -101,9 +101,7 @@ fn classify(error: &wasmtime::Error, host: &Host, limits: &Limits) -> (&'static 
     }
     // A guest that is refused memory may go on without it, and fail at something else.
     match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => {
-            ("deadline", format!("no answer within {:?} (call_time_max, init_time_max)", host.time_max()))
-        }
+        Some(Trap::Interrupt) => ("deadline", format!("no answer within {}", host.time_max())),
         Some(Trap::StackOverflow) => {
             ("stack", format!("more than {STACK_BYTES_MAX} bytes of stack (stack_bytes_max)"))
         }
@@ -152,11 +150,11 @@ fn frames(trace: &WasmBacktrace) -> Vec<Frame> {
     for frame in trace.frames() {
         if frame.symbols().is_empty() {
             let place = names.next().unwrap_or_default();
-            let function = text::name(place.split_once('!').map_or(place, |(_, name)| name));
+            let function = text::name(&plain(place.split_once('!').map_or(place, |(_, name)| name)));
             frames.push(Frame { function, file: None, line: None });
         }
         for symbol in frame.symbols() {
-            let function = text::name(names.next().unwrap_or_default());
+            let function = text::name(&plain(names.next().unwrap_or_default()));
             frames.push(Frame { function, file: symbol.file().map(str::to_owned), line: symbol.line() });
         }
     }
@@ -165,4 +163,61 @@ fn frames(trace: &WasmBacktrace) -> Vec<Frame> {
 
 fn as_named(frame: &FrameInfo) -> Frame {
     Frame { function: text::name(frame.func_name().unwrap_or_default()), file: None, line: None }
+}
+
+/// A demangled name without what tells apart crates and instances of one name: `std[a88812da5ee6ad9e]::f`, `f::haaedabb7a2b897fa`.
+fn plain(name: &str) -> String {
+    const DIGITS: usize = 16;
+    let is_hash = |text: &str| text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let name = match name.rsplit_once("::h") {
+        Some((front, hash)) if is_hash(hash) => front,
+        _ => name,
+    };
+    let mut parts = name.split('[');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(']') {
+            Some((hash, rest)) if is_hash(hash) => out.push_str(rest),
+            _ => out.extend(["[", part]),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_without_hashes() {
+        for (name, want) in [
+            ("std[a88812da5ee6ad9e]::process::abort", "std::process::abort"),
+            ("<a::B as c[0123456789abcdef]::D>::f::haaedabb7a2b897fa", "<a::B as c::D>::f"),
+            ("f::<[u8; 4]>::hello", "f::<[u8; 4]>::hello"),
+            ("a[b", "a[b"),
+            ("main.filter", "main.filter"),
+        ] {
+            assert_eq!(plain(name), want);
+        }
+    }
+
+    #[test]
+    fn what_ends_a_rust_program_is_passed_over() {
+        let of = |names: &[&str]| -> Vec<Frame> {
+            names.iter().map(|name| Frame { function: (*name).to_owned(), file: None, line: None }).collect()
+        };
+        let behind = |names: &[&str]| Frame::behind_a_panic(&of(names)).len();
+        let panicked = [
+            "abort",
+            "std::process::abort",
+            "__rustc::rust_panic",
+            "core::result::unwrap_failed",
+            "mine",
+            "std::x",
+        ];
+        assert_eq!(behind(&panicked), 2);
+        assert_eq!(behind(&["mine", "core::x"]), 2);
+        assert_eq!(behind(&["core::x", "std::y"]), 2, "some is more than none");
+        assert_eq!(behind(&[]), 0);
+    }
 }

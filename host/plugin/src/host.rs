@@ -41,11 +41,20 @@ pub(crate) struct Host {
     bytes: u64,
     memory: Growth,
     tables: Growth,
-    time_max: Duration,
+    time_max: TimeMax,
     log_gate: Arc<LogGate>,
     log_tail: String,
     /// Absent in a host that serves.
     pub(crate) watch: Option<Arc<Watch>>,
+}
+
+/// How long a call may take, and by which limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeMax {
+    Init(Duration),
+    Call(Duration),
+    /// A part of a batch has a part of the time.
+    Part(Duration),
 }
 
 /// What a guest has of something that only grows.
@@ -87,6 +96,25 @@ pub(crate) enum Level {
     Debug,
 }
 
+impl TimeMax {
+    pub(crate) fn time(self) -> Duration {
+        match self {
+            TimeMax::Init(time) | TimeMax::Call(time) | TimeMax::Part(time) => time,
+        }
+    }
+}
+
+impl std::fmt::Display for TimeMax {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let millis = self.time().as_millis();
+        match self {
+            TimeMax::Init(_) => write!(f, "{millis}ms (init_time_max)"),
+            TimeMax::Call(_) => write!(f, "{millis}ms (call_time_max)"),
+            TimeMax::Part(_) => write!(f, "{millis}ms (a part of the batch's call_time_max)"),
+        }
+    }
+}
+
 impl Level {
     fn as_str(self) -> &'static str {
         match self {
@@ -111,7 +139,7 @@ impl Host {
             columns: Columns::default(),
             identity,
             grant: Grant { text: reads.to_owned(), selector, known: HashMap::new() },
-            time_max: limits.init_time_max,
+            time_max: TimeMax::Init(limits.init_time_max),
             limits,
             calls: 0,
             bytes: 0,
@@ -124,14 +152,14 @@ impl Host {
     }
 
     /// Starts the accounts of a call.
-    pub(crate) fn begin(&mut self, time_max: Duration) {
+    pub(crate) fn begin(&mut self, time_max: TimeMax) {
         (self.calls, self.bytes) = (0, 0);
         (self.memory.refused, self.tables.refused) = (false, false);
         self.time_max = time_max;
         self.log_tail.clear();
     }
 
-    pub(crate) fn time_max(&self) -> Duration {
+    pub(crate) fn time_max(&self) -> TimeMax {
         self.time_max
     }
 
@@ -160,7 +188,7 @@ impl Host {
     pub(crate) fn strings(&mut self, path: &str) -> Result<Texts, Objection> {
         self.may_read(path, false)?;
         let texts = self.columns.strings(path).map_err(wrong_path)?.clone();
-        self.count(size_of_texts(&texts))?;
+        self.count(size_of_texts(&texts) + kept_for(path, texts.len()))?;
         self.note("strings", path, texts.len(), size_of_texts(&texts));
         Ok(texts)
     }
@@ -168,7 +196,7 @@ impl Host {
     pub(crate) fn numbers(&mut self, path: &str) -> Result<Reals, Objection> {
         self.may_read(path, false)?;
         let reals = self.columns.numbers(path).map_err(wrong_path)?.clone();
-        self.count(9 * reals.values.len())?;
+        self.count(9 * reals.values.len() + kept_for(path, reals.values.len()))?;
         self.note("numbers", path, reals.values.len(), 9 * reals.values.len());
         Ok(reals)
     }
@@ -176,7 +204,7 @@ impl Host {
     pub(crate) fn json(&mut self, path: &str) -> Result<Texts, Objection> {
         self.may_read(path, true)?;
         let texts = self.columns.json(path).map_err(wrong_path)?;
-        self.count(size_of_texts(&texts))?;
+        self.count(size_of_texts(&texts) + kept_for(path, texts.len()))?;
         self.note("json", path, texts.len(), size_of_texts(&texts));
         Ok(texts)
     }
@@ -184,7 +212,9 @@ impl Host {
     pub(crate) fn counts(&mut self, path: &str) -> Result<Vec<u32>, Objection> {
         self.may_read(path, false)?;
         let counts = self.columns.counts(path).map_err(wrong_path)?;
-        self.count(4 * counts.len())?;
+        // The host keeps an entry for each element.
+        let elements: usize = counts.iter().map(|count| *count as usize).sum();
+        self.count(4 * counts.len() + INDEX_BYTES * elements)?;
         self.note("counts", path, counts.len(), 4 * counts.len());
         Ok(counts)
     }
@@ -275,6 +305,13 @@ impl Host {
         };
         granted.then_some(()).ok_or_else(refuse)
     }
+}
+
+/// What the host keeps of a row behind a star until the batch ends, so that the next column of the same list is quick.
+const INDEX_BYTES: usize = 8;
+
+fn kept_for(path: &str, rows: usize) -> usize {
+    if path.contains('*') { INDEX_BYTES * rows } else { 0 }
 }
 
 fn wrong_path(error: host_event::ColumnError) -> Objection {

@@ -22,7 +22,10 @@ mod text;
 mod v0_1;
 mod watch;
 
-pub use compile::{Compile, CompileCommand, compile_child_main};
+pub use compile::{
+    ARTEFACT_BYTES_MAX, COMPILE_CPU_SECONDS_MAX, COMPILE_MEMORY_BYTES_MAX, COMPILE_TIME_MAX, Compile,
+    CompileCommand, compile_child_main,
+};
 pub use error::{BadComponent, LoadError};
 pub use factory::{StageFactory, StageSpec};
 pub use failure::REASONS;

@@ -51,7 +51,7 @@ pub struct Limits {
     pub answer_bytes_max: usize,
     /// Calls of the host's functions during one call.
     pub host_calls_max: u64,
-    /// Bytes that the host's functions hand to the guest during one call.
+    /// Bytes that the host's functions hand to the guest during one call, and keep for it until the batch ends.
     pub host_call_bytes_max: u64,
     /// Lines that reach the host's log in a second; the others are counted.
     pub log_lines_per_second_max: u32,
@@ -76,7 +76,7 @@ impl Default for Limits {
             init_time_max: Duration::from_secs(5),
             answer_bytes_max: 32 << 20,
             host_calls_max: 100_000,
-            host_call_bytes_max: 1 << 30,
+            host_call_bytes_max: 256 << 20,
             log_lines_per_second_max: 100,
             isolated_faults_max: 64,
             isolation_time_max: Duration::from_secs(5),

@@ -11,6 +11,7 @@ use crate::answers::{EditRoom, append};
 use crate::breaker::{Breaker, Change};
 use crate::factory::{Live, Shared, begin};
 use crate::failure::Failure;
+use crate::host::TimeMax;
 use crate::metrics::OpenBreaker;
 
 /// Implements [`Stage`] with a component.
@@ -33,7 +34,7 @@ impl PluginStage {
     fn attempt(
         &mut self,
         columns: &mut Columns,
-        time_max: Duration,
+        time_max: TimeMax,
         room: EditRoom,
     ) -> Result<Answer, Failure> {
         let mut live = match self.live.take() {
@@ -68,6 +69,8 @@ impl PluginStage {
         let begun = Instant::now();
         let limits = Arc::clone(&self.shared.limits);
         let mut found = Isolation::new(self.shared.kind);
+        // Nor does it start for a part of the batch.
+        found.gave_up = first.reason == "start";
         let (mut last, mut room) = (first, EditRoom::default());
         // What is left to ask, the next part on top. A batch of one gets a second chance too: its guest may have carried
         // the cause along from batches before.
@@ -78,7 +81,8 @@ impl PluginStage {
                 continue;
             }
             let all = columns.narrow(part.clone());
-            let answer = self.attempt(columns, time_for(part.len(), rows, limits.call_time_max), room);
+            let answer =
+                self.attempt(columns, TimeMax::Part(time_for(part.len(), rows, limits.call_time_max)), room);
             columns.widen(all);
             match answer {
                 Ok(answer) => {
@@ -179,19 +183,18 @@ impl Stage for PluginStage {
         if !self.breaker.admits(begun) {
             return self.left_alone(columns);
         }
-        match self.attempt(columns, self.shared.limits.call_time_max, EditRoom::default()) {
+        match self.attempt(columns, TimeMax::Call(self.shared.limits.call_time_max), EditRoom::default()) {
             Ok(answer) => {
                 self.judge(Duration::ZERO, None);
                 StageAnswer { answer, faults: Vec::new() }
             }
             Err(failure) => {
                 let identity = &self.shared.identity;
-                tracing::warn!(
-                    rows,
-                    reason = failure.reason,
-                    "{identity} failed on a batch: {}",
-                    failure.detail
-                );
+                // Whoever watches has it already.
+                if self.shared.watch.is_none() {
+                    let Failure { reason, detail, .. } = &failure;
+                    tracing::warn!(rows, reason, "{identity} failed on a batch: {detail}");
+                }
                 let (Isolation { answer, faults, gave_up }, last) = self.isolate(columns, failure);
                 let failed = (gave_up || faults.len() == rows).then_some(last);
                 self.judge(clock().duration_since(begun), failed);
@@ -232,4 +235,74 @@ fn halves(part: Range<usize>) -> Vec<Range<usize>> {
 fn time_for(part: usize, rows: usize, whole: Duration) -> Duration {
     let share = whole.mul_f64(2.0 * part as f64 / rows as f64);
     share.clamp(whole / 8, whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use host_event::{Category, Doc, Event, Meta};
+
+    use super::*;
+    use crate::{BreakerState, Compile, Limits, Runtime, RuntimeConfig, StageFactory, StageSpec};
+
+    fn batch() -> Columns {
+        let meta = Meta::default();
+        let doc = Doc::parse(r#"{"message":"trap"}"#).unwrap();
+        let mut columns = Columns::default();
+        columns.load(vec![Event { offset: 0, queued_at: 0, category: Category::Error, meta, doc }; 8]);
+        columns
+    }
+
+    /// A guest can not tell a start from a restart. So the configuration changes under it: what an instance came up with, the next one
+    /// does not.
+    #[test]
+    fn a_guest_that_does_not_come_up_again_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Instant::now);
+        let config = RuntimeConfig {
+            cache_dir: dir.path().into(),
+            compile: Compile::InProcess,
+            clock,
+            perf_map: false,
+        };
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/mischief.wat");
+        let spec = StageSpec {
+            name: "under-test".into(),
+            kind: StageKind::Filter,
+            component: host_kit::encode_as(StageKind::Filter, &wat::parse_file(path).unwrap())
+                .unwrap()
+                .into(),
+            version: "1.2.3".into(),
+            generation: 7,
+            config_json: "null".into(),
+            reads: "**".into(),
+            writes: "**".into(),
+            limits: Limits { failed_batches_max: 3, ..Limits::default() },
+        };
+        let mut factory = StageFactory::load(spec, &Runtime::new(config).unwrap()).unwrap();
+        let live = factory.shared.start().unwrap();
+        Arc::get_mut(&mut factory.shared).unwrap().config = "\"trap\"".into();
+        let mut stage = PluginStage::new(Arc::clone(&factory.shared), live);
+        for (reason, state) in [
+            ("start", BreakerState::Closed),
+            ("start", BreakerState::Closed),
+            ("start", BreakerState::Open),
+            ("breaker-open", BreakerState::Open),
+        ] {
+            let answer = stage.run(&mut batch());
+            assert_eq!(
+                (answer.faults.len(), answer.faults[0].reason),
+                (8, reason),
+                "{}",
+                answer.faults[0].detail
+            );
+            assert_eq!(factory.metrics().read().breaker(Instant::now()), state);
+        }
+        let counts = factory.metrics().read();
+        let traps = counts.failures.iter().find(|(reason, _)| *reason == "trap").unwrap().1;
+        // One call, and a start for each batch that was tried.
+        assert_eq!((traps, counts.starts, counts.calls), (1 + 3, 2 + 3, 1));
+        assert!(counts.breakers[0].detail.contains("init failed (trap)"), "{}", counts.breakers[0].detail);
+    }
 }

@@ -2,6 +2,9 @@
 //!
 //! A later track gets a module of its own beside this one, so that what was released stays as it is.
 
+use std::borrow::Cow;
+
+use host_event::limits::PATH_BYTES_MAX;
 use host_pipeline::{Answer, StageKind};
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower, TypedFunc, WasmStr,
@@ -9,8 +12,10 @@ use wasmtime::component::{
 use wasmtime::{Engine, Store, StoreContextMut};
 
 use crate::answers::{self, EditRoom, WriteGrant};
+use crate::failure::Objection;
 use crate::host::{Host, Level};
 use crate::limits::{LOG_LINE_BYTES_MAX, export_of};
+use crate::text;
 
 #[derive(ComponentType, Lower)]
 #[component(record)]
@@ -190,26 +195,37 @@ fn link_batch(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     let mut batch = linker.instance("tamis:plugin/batch@0.1.0")?;
     batch.func_wrap("len", |mut store: Context<'_>, (): ()| Ok((store.data_mut().len()?,)))?;
     batch.func_wrap("strings", |mut store: Context<'_>, (path,): (WasmStr,)| {
-        let path = path.to_str(&store)?.into_owned();
+        let path = short("path", path.to_str(&store)?)?;
         Ok((Texts::from(store.data_mut().strings(&path)?),))
     })?;
     batch.func_wrap("numbers", |mut store: Context<'_>, (path,): (WasmStr,)| {
-        let path = path.to_str(&store)?.into_owned();
+        let path = short("path", path.to_str(&store)?)?;
         let host_event::Reals { presence, values } = store.data_mut().numbers(&path)?;
         Ok((Reals { presence, values },))
     })?;
     batch.func_wrap("json", |mut store: Context<'_>, (path,): (WasmStr,)| {
-        let path = path.to_str(&store)?.into_owned();
+        let path = short("path", path.to_str(&store)?)?;
         Ok((Texts::from(store.data_mut().json(&path)?),))
     })?;
     batch.func_wrap("counts", |mut store: Context<'_>, (path,): (WasmStr,)| {
-        let path = path.to_str(&store)?.into_owned();
+        let path = short("path", path.to_str(&store)?)?;
         Ok((store.data_mut().counts(&path)?,))
     })?;
     batch.func_wrap("leaves", |mut store: Context<'_>, (selector,): (WasmStr,)| {
-        let selector = selector.to_str(&store)?.into_owned();
+        let selector = short("selector", selector.to_str(&store)?)?;
         Ok((LeafList::from(store.data_mut().leaves(&selector)?),))
     })
+}
+
+/// What is too long is not even copied.
+fn short(what: &str, text: Cow<'_, str>) -> Result<String, Objection> {
+    match text.len() {
+        0..=PATH_BYTES_MAX => Ok(text.into_owned()),
+        bytes => Err(Objection::Path(format!(
+            "a {what} of {bytes} bytes, longer than {PATH_BYTES_MAX} (path_bytes_max): {:?}",
+            text::cut(&text, 40)
+        ))),
+    }
 }
 
 fn link_log(linker: &mut Linker<Host>) -> wasmtime::Result<()> {

@@ -305,8 +305,9 @@ impl Chunk for ParquetChunk {
                 let end = RecordedEnd { category, outcome, reason, stage };
                 self.push_dropped(&meta, offset, generation, &end);
             }
-            End::Quarantined { category, stage, reason, detail, payload } => {
-                let origin = Origin::new(&meta, generation, self.place.partition, offset);
+            End::Quarantined { category, stage, reason, detail, payload, server_sample_rate } => {
+                let mut origin = Origin::new(&meta, generation, self.place.partition, offset);
+                origin.server_sample_rate = sane_rate(server_sample_rate);
                 let row =
                     QuarantineRow { category, stage: &stage, reason: &reason, detail: &detail, payload };
                 let rows = &mut self.tables.quarantine;

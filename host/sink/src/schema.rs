@@ -15,7 +15,7 @@ use crate::columns::Filled;
 use crate::tables::{CheckIns, Events, Groups, Logs, Outcomes, Quarantine, Sessions, Spans};
 
 /// Counts up when a column is added to any table: the newest schema is published under its number.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -95,6 +95,7 @@ fn every_kind() -> Vec<Settled> {
         reason: "trap".into(),
         detail: "unreachable".into(),
         payload: Bytes::from_static(b"{\"secret\":1}"),
+        server_sample_rate: 0.5,
     };
     let counts = vec![
         count(Category::Log, Outcome::RateLimited, "quota", 7),
@@ -812,5 +813,5 @@ fn a_local_folder_keeps_it_all() {
     let report = proof(&again);
     assert!(report.is_sound(), "{}", report.render());
     assert_eq!((report.chunks, report.offsets, report.files), (1, 13, 8));
-    assert!(again.size("control/schema/0001/events.parquet").unwrap().is_some());
+    assert!(again.size("control/schema/0002/events.parquet").unwrap().is_some());
 }

@@ -3,6 +3,7 @@
 
 mod answers;
 mod cache;
+mod fuzz;
 mod mischief;
 mod real;
 mod support;

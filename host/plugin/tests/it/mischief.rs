@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use host_pipeline::{Answer, Fault, Stage, StageAnswer, StageKind};
-use host_plugin::{Compile, Limits, LoadError, PluginStage, Runtime, RuntimeConfig, StageFactory, StageSpec};
+use host_plugin::{
+    BreakerState, Compile, Limits, LoadError, PluginStage, Runtime, RuntimeConfig, StageFactory, StageSpec,
+};
 
 use crate::support::{guest, messages, runtime, spec};
 
@@ -170,23 +172,49 @@ fn a_stage_that_keeps_failing_is_left_alone_and_probed() {
     spec.limits.failed_batches_max = 2;
     let factory = StageFactory::load(spec, &Runtime::new(config).unwrap()).unwrap();
     let mut stage = factory.instantiate().unwrap();
-    // (seconds that pass before, what the events do, the reason of the first fault, breakers open after)
+    // (seconds that pass before, what the events do, the reason of the first fault, breakers open after, the back-off)
     let steps = [
-        (0, "trap", Some("trap"), 0),
-        (0, "trap", Some("trap"), 1),
-        (0, "fine", Some("breaker-open"), 1),
-        (1, "trap", Some("trap"), 1),
-        (1, "fine", Some("breaker-open"), 1),
-        (1, "fine", None, 0),
-        (0, "trap", Some("trap"), 0),
+        (0, "trap", Some("trap"), 0, None),
+        (0, "trap", Some("trap"), 1, Some(1)),
+        (0, "fine", Some("breaker-open"), 1, Some(1)),
+        (1, "trap", Some("trap"), 1, Some(2)),
+        (1, "fine", Some("breaker-open"), 1, Some(2)),
+        (1, "fine", None, 0, None),
+        (0, "trap", Some("trap"), 0, None),
     ];
-    for (step, (seconds, message, reason, open)) in steps.into_iter().enumerate() {
+    for (step, (seconds, message, reason, open, back_off)) in steps.into_iter().enumerate() {
         *now.lock().unwrap() += Duration::from_secs(seconds);
         let answer = stage.run(&mut messages(&[message, message]));
         assert_eq!(answer.faults.first().map(|fault| fault.reason), reason, "step {step}");
         assert_eq!(answer.faults.len(), if reason.is_some() { 2 } else { 0 }, "step {step}");
-        assert_eq!(factory.metrics().read().open_breakers, open, "step {step}");
+        let (counts, now) = (factory.metrics().read(), *now.lock().unwrap());
+        assert_eq!(counts.open_breakers, open, "step {step}");
+        let breaker = counts.breakers.first().map(|breaker| (breaker.back_off.as_secs(), breaker.reason));
+        assert_eq!(breaker, back_off.map(|seconds| (seconds, "trap")), "step {step}");
+        let state = if open == 1 { BreakerState::Open } else { BreakerState::Closed };
+        assert_eq!(counts.breaker(now), state, "step {step}");
+        if let Some(breaker) = counts.breakers.first() {
+            assert!(breaker.detail.contains("unreachable"), "{}", breaker.detail);
+            assert_eq!(breaker.state(breaker.until), BreakerState::HalfOpen);
+            assert!(breaker.opened <= now && breaker.until > now);
+        }
     }
+}
+
+#[test]
+fn a_stage_that_goes_leaves_no_open_breaker() {
+    let mut spec = mischief();
+    spec.limits.failed_batches_max = 1;
+    let (factory, mut stage) = load(spec);
+    let mut other = factory.instantiate().unwrap();
+    for stage in [&mut stage, &mut other] {
+        stage.run(&mut messages(&["trap"]));
+    }
+    assert_eq!(factory.metrics().read().open_breakers, 2);
+    drop(stage);
+    assert_eq!(factory.metrics().read().open_breakers, 1);
+    drop(other);
+    assert_eq!(factory.metrics().read().breaker(Instant::now()), BreakerState::Closed);
 }
 
 #[test]

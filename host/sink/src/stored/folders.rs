@@ -85,7 +85,7 @@ mod tests {
         let nineteen = 1_795_374_000_000;
         let hours = |from, to| -> Vec<String> {
             let files = files(&store, &[Table::Events], from, to).unwrap();
-            files.into_iter().map(|(_, path)| path[17..27].to_owned()).collect()
+            files.into_iter().map(|(_, path)| path[18..28].to_owned()).collect()
         };
         assert_eq!(
             hours(nineteen, nineteen + HOUR_MILLIS),

@@ -5,7 +5,7 @@ use std::str;
 use bytes::Bytes;
 use host_event::Category;
 
-use crate::columns::{Int, MaybeText, MaybeTime, Payload, Text, Time};
+use crate::columns::{Int, MaybeReal, MaybeText, MaybeTime, Payload, Text, Time};
 use crate::schema::table;
 use crate::tables::{Origin, SortKey};
 use crate::wire::micros_of_millis;
@@ -48,6 +48,8 @@ table! {
         offset: Int,
         /// The item as JSON.
         payload: Payload,
+        /// The rate of the samplers that it had got past before that stage; 1 where there was none.
+        server_sample_rate: MaybeReal,
     }
 }
 
@@ -80,6 +82,7 @@ impl Quarantine {
         self.partition.push(origin.partition);
         self.offset.push(origin.offset);
         self.payload.push(in_utf8(row.payload));
+        self.server_sample_rate.push(Some(origin.server_sample_rate));
         SortKey { project, group: 0, timestamp }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use host_kit::{BenchPlan, bench as measure, read_events};
+use host_kit::{BenchPlan, DebugInfo, bench as measure, read_events};
 
 use super::subject::{config, subject};
 use crate::cli::Bench;
@@ -11,7 +11,7 @@ use crate::report;
 
 pub fn bench(args: &Bench) -> anyhow::Result<ExitCode> {
     let config = config(&args.config)?;
-    let subject = subject(&args.plugin)?;
+    let subject = subject(&args.plugin, DebugInfo::Dropped)?;
     let events = args.events.as_deref().map(read_events).transpose()?;
     let found = measure(&subject, &BenchPlan { config, events }, &mut show)?;
     show("");

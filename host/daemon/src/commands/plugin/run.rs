@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use host_kit::{Lines, Workbench, read_events, run_events};
+use host_kit::{DebugInfo, Lines, Workbench, read_events, run_events};
 
 use super::EXIT_FOUND_SOMETHING;
 use super::subject::{cache, config, subject};
@@ -11,7 +11,7 @@ use crate::report;
 
 pub fn run(args: &RunOne) -> anyhow::Result<ExitCode> {
     let config = config(&args.config)?;
-    let subject = subject(&args.plugin)?;
+    let subject = subject(&args.plugin, DebugInfo::Kept)?;
     let events = read_events(&args.events)?;
     let found = run_events(&subject, &Workbench::new(&cache(), Lines::Found)?, &config, &events)?;
     match args.json {

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use host_kit::Subject;
+use host_kit::{DebugInfo, Subject};
 
-/// A component, or that of a folder, built.
-pub(super) fn subject(path: &Path) -> anyhow::Result<Subject> {
+/// A component, or that of a folder, built: for `test` and `run` with the lines of its functions, to `bench` as it is shipped.
+pub(super) fn subject(path: &Path, debug: DebugInfo) -> anyhow::Result<Subject> {
     if !path.is_dir() {
         return Ok(Subject::read(path)?);
     }
     let out = tempfile::tempdir().context("a folder for the component")?;
-    let built = host_kit::build_rust(path, out.path())?;
+    let built = host_kit::build_rust_with(path, out.path(), debug)?;
     Ok(Subject::read(&built.path)?)
 }
 

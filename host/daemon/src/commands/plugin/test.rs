@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use host_kit::{GoldenTests, Lines, Workbench, golden, tests_beside};
+use host_kit::{DebugInfo, GoldenTests, Lines, Workbench, golden, tests_beside};
 
 use super::EXIT_FOUND_SOMETHING;
 use super::subject::{cache, subject};
@@ -10,9 +10,10 @@ use crate::cli::Test;
 use crate::report;
 
 pub fn test(args: &Test) -> anyhow::Result<ExitCode> {
-    let subject = subject(&args.plugin)?;
+    let subject = subject(&args.plugin, DebugInfo::Kept)?;
     let beside = match args.plugin.is_dir() {
-        true => args.plugin.join("tests"),
+        // `tests` and not `./tests`, when it is the folder one is in.
+        true => args.plugin.strip_prefix(".").unwrap_or(&args.plugin).join("tests"),
         false => tests_beside(&args.plugin),
     };
     let tests = GoldenTests {
