@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use crate::trial::title;
+
 use super::{BatchCost, BenchReport, PulledColumn};
 
 impl fmt::Display for BenchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plugin, version, kind, events, start, .. } = self;
-        writeln!(f, "{plugin} {version} ({kind}), events: {events}")?;
+        writeln!(f, "{}, events: {events}", title(plugin, version, kind))?;
         if !self.optimized {
             writeln!(
                 f,
