@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use host_event::{Columns, Event};
-use host_pipeline::{Stage, StageKind};
+use host_pipeline::Stage;
 use host_plugin::{PluginStage, Seen};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -88,7 +88,7 @@ pub struct BatchCost {
     pub total_ns: f64,
     /// The host's extraction of what the plugin pulls. Stages that pull the same share it.
     pub extraction_ns: f64,
-    /// What the plugin adds: the difference of both.
+    /// What the plugin adds to it, measured with columns that are extracted already.
     pub plugin_ns: f64,
     /// The whole call of a plugin of that kind that does nothing.
     pub empty_ns: f64,
@@ -116,7 +116,6 @@ pub fn bench(
     let empty = workbench.load_plain(&empty::empty(subject.kind)?, "{}").map_err(TrialError::from)?;
     let plugin = workbench.load_plain(subject, &plan.config).map_err(TrialError::from)?;
     let mut rig = Rig {
-        kind: subject.kind,
         reads: subject.reads.clone(),
         plugin: plugin.instantiate().map_err(TrialError::from)?,
         empty: empty.instantiate().map_err(TrialError::from)?,
@@ -225,7 +224,6 @@ pub(crate) fn summed(pulls: &[host_plugin::Pull]) -> Vec<PulledColumn> {
 
 /// The plugin and the one that does nothing.
 struct Rig {
-    kind: StageKind,
     reads: String,
     plugin: PluginStage,
     empty: PluginStage,
@@ -238,95 +236,103 @@ impl Rig {
         pulls: &[host_plugin::Pull],
         category: &'static str,
     ) -> BatchCost {
-        debug_assert_eq!(self.empty.kind(), self.kind);
         let events = columns.len();
-        let extract = self.extraction(pulls);
-        let mut total = Sampler::new(|columns: &mut Columns| {
-            black_box(self.plugin.run(columns));
-        });
-        let mut empty = Sampler::new(|columns: &mut Columns| {
-            black_box(self.empty.run(columns));
-        });
-        let mut extraction = Sampler::new(extract);
+        let (plugin, empty) = (&mut self.plugin, &mut self.empty);
+        let mut call = |columns: &mut Columns| drop(black_box(plugin.run(columns)));
+        let mut call_empty = |columns: &mut Columns| drop(black_box(empty.run(columns)));
+        let mut extract = extraction(&self.reads, pulls);
+        let mut total = Sampler::new(Extracted::Anew);
+        let mut of_empty = Sampler::new(Extracted::Anew);
+        let mut of_extraction = Sampler::new(Extracted::Anew);
+        let mut with_columns = Sampler::new(Extracted::Before);
+        let mut columns_alone = Sampler::new(Extracted::Before);
         for _ in 0..ROUNDS {
             // In turn, so that whatever else the machine does falls on all of them.
-            total.sample(columns);
-            empty.sample(columns);
-            extraction.sample(columns);
+            total.sample(columns, &mut call);
+            of_empty.sample(columns, &mut call_empty);
+            of_extraction.sample(columns, &mut extract);
+            with_columns.sample(columns, &mut call);
+            columns_alone.sample(columns, &mut extract);
         }
         let per_event = |nanos: f64| nanos / events as f64;
-        let (total_ns, extraction_ns) = (per_event(total.median()), per_event(extraction.median()));
         BatchCost {
             events,
             category,
-            total_ns,
-            extraction_ns,
-            plugin_ns: (total_ns - extraction_ns).max(0.0),
-            empty_ns: per_event(empty.median()),
+            total_ns: per_event(total.median()),
+            extraction_ns: per_event(of_extraction.median()),
+            plugin_ns: per_event(with_columns.median() - columns_alone.median()).max(0.0),
+            empty_ns: per_event(of_empty.median()),
         }
     }
+}
 
-    /// The host's part of what a plugin pulls, without the plugin.
-    fn extraction(&self, pulls: &[host_plugin::Pull]) -> impl FnMut(&mut Columns) + use<> {
-        let granted = |selector: &str| match self.reads.as_str() {
-            "**" => selector.to_owned(),
-            reads => format!("({reads}) && ({selector})"),
-        };
-        let argument = |pull: &host_plugin::Pull| match pull.function {
-            "leaves" => granted(&pull.argument),
-            _ => pull.argument.clone(),
-        };
-        let pulls: Vec<(&'static str, String)> =
-            pulls.iter().map(|pull| (pull.function, argument(pull))).collect();
-        move |columns| {
-            for (function, argument) in &pulls {
-                // It worked for the plugin.
-                match *function {
-                    "strings" => drop(black_box(columns.strings(argument).map(|texts| texts.len()))),
-                    "numbers" => drop(black_box(columns.numbers(argument).map(|reals| reals.values.len()))),
-                    "json" => drop(black_box(columns.json(argument))),
-                    "counts" => drop(black_box(columns.counts(argument))),
-                    "leaves" => drop(black_box(columns.leaves(argument))),
-                    _ => {}
-                }
+/// The host's part of what a plugin pulls, without the plugin.
+fn extraction(reads: &str, pulls: &[host_plugin::Pull]) -> impl FnMut(&mut Columns) + use<> {
+    let granted = |selector: &str| match reads {
+        "**" => selector.to_owned(),
+        reads => format!("({reads}) && ({selector})"),
+    };
+    let argument = |pull: &host_plugin::Pull| match pull.function {
+        "leaves" => granted(&pull.argument),
+        _ => pull.argument.clone(),
+    };
+    let pulls: Vec<(&'static str, String)> =
+        pulls.iter().map(|pull| (pull.function, argument(pull))).collect();
+    move |columns| {
+        for (function, argument) in &pulls {
+            // It worked for the plugin.
+            match *function {
+                "strings" => drop(black_box(columns.strings(argument).map(|texts| texts.len()))),
+                "numbers" => drop(black_box(columns.numbers(argument).map(|reals| reals.values.len()))),
+                "json" => drop(black_box(columns.json(argument))),
+                "counts" => drop(black_box(columns.counts(argument))),
+                "leaves" => drop(black_box(columns.leaves(argument))),
+                _ => {}
             }
         }
     }
 }
 
-/// Something that is done with a batch whose columns have not been extracted yet, and how long it took.
-struct Sampler<F> {
-    work: F,
+/// Which columns a piece of work finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extracted {
+    /// None, as the first stage that pulls them.
+    Anew,
+    /// Those that the host keeps, as every later stage: what remains is small enough to be measured beside the noise of the rest.
+    Before,
+}
+
+/// How long a piece of work with a batch takes.
+struct Sampler {
+    columns: Extracted,
     times: u32,
     nanos: Vec<f64>,
 }
 
-impl<F: FnMut(&mut Columns)> Sampler<F> {
-    fn new(work: F) -> Sampler<F> {
-        Sampler { work, times: 0, nanos: Vec::new() }
+impl Sampler {
+    fn new(columns: Extracted) -> Sampler {
+        Sampler { columns, times: 0, nanos: Vec::new() }
     }
 
-    fn sample(&mut self, columns: &mut Columns) {
+    fn sample(&mut self, columns: &mut Columns, work: &mut dyn FnMut(&mut Columns)) {
+        // How often makes a sample; finding that out warms up as well.
         if self.times == 0 {
-            self.calibrate(columns);
+            self.times = 1;
+            while self.times < 1 << 20 && self.run(columns, work) < SAMPLE {
+                self.times *= 2;
+            }
         }
-        let took = self.run(columns, self.times);
+        let took = self.run(columns, work);
         self.nanos.push(took.as_secs_f64() * 1e9 / f64::from(self.times));
     }
 
-    /// Finds how often makes a sample; this warms up as well.
-    fn calibrate(&mut self, columns: &mut Columns) {
-        self.times = 1;
-        while self.times < 1 << 20 && self.run(columns, self.times) < SAMPLE {
-            self.times *= 2;
-        }
-    }
-
-    fn run(&mut self, columns: &mut Columns, times: u32) -> Duration {
+    fn run(&mut self, columns: &mut Columns, work: &mut dyn FnMut(&mut Columns)) -> Duration {
         let begun = processor_time();
-        for _ in 0..times {
-            columns.changed();
-            (self.work)(columns);
+        for _ in 0..self.times {
+            if self.columns == Extracted::Anew {
+                columns.changed();
+            }
+            work(columns);
         }
         processor_time().saturating_sub(begun)
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::batch_of;
 use crate::bench::{PulledColumn, median, summed, write_columns};
 use crate::golden::{EventName, Failure, failure, name, printable};
-use crate::trial::{Answered, Loaded, LogLine, Subject, Trouble, Workbench, ask, first_failure};
+use crate::trial::{Answered, Loaded, LogLine, Subject, Trouble, Workbench, ask, first_failure, title};
 
 /// Calls behind the first one.
 const CALLS: usize = 20;
@@ -135,7 +135,7 @@ fn first_pulls(seen: &[Seen]) -> Vec<host_plugin::Pull> {
 
 impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} {} ({})", self.plugin, self.version, self.kind)?;
+        writeln!(f, "{}", title(&self.plugin, &self.version, self.kind))?;
         for failure in &self.failures {
             write!(f, "{failure}")?;
         }

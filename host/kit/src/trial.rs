@@ -156,6 +156,12 @@ impl Loaded {
     }
 }
 
+/// What a plugin is called in a report; a component made without an SDK has no version.
+pub fn title(name: &str, version: &str, kind: &str) -> String {
+    let space = if version.is_empty() { "" } else { " " };
+    format!("{name}{space}{version} ({kind})")
+}
+
 /// The answer for one event: JSON as in golden files.
 pub type Answered = Result<String, Trouble>;
 

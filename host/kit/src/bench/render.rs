@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use crate::trial::title;
+
 use super::{BatchCost, BenchReport, PulledColumn};
 
 impl fmt::Display for BenchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plugin, version, kind, events, start, .. } = self;
-        writeln!(f, "{plugin} {version} ({kind}), events: {events}")?;
+        writeln!(f, "{}, events: {events}", title(plugin, version, kind))?;
         if !self.optimized {
             writeln!(
                 f,
@@ -25,7 +27,7 @@ impl fmt::Display for BenchReport {
         }
         writeln!(
             f,
-            "\nextraction is the host's, shared by stages that pull the same; the plugin is the whole call without it"
+            "\nextraction is the host's, shared by stages that pull the same; the plugin is a call that finds its columns extracted"
         )?;
         write_pulled(f, &self.pulled)?;
         writeln!(f, "\nmemory         {:.1} MiB", self.memory_bytes as f64 / f64::from(1 << 20))?;
@@ -44,12 +46,16 @@ fn write_pulled(f: &mut fmt::Formatter<'_>, pulled: &[PulledColumn]) -> fmt::Res
     write_columns(f, pulled)
 }
 
+/// Characters of a path or selector that are shown.
+const PULL_SHOWN_MAX: usize = 100;
+
 /// A line for each column.
 pub(crate) fn write_columns(f: &mut fmt::Formatter<'_>, pulled: &[PulledColumn]) -> fmt::Result {
-    let width = pulled.iter().map(|column| column.pull.chars().count()).max().unwrap_or_default();
     for PulledColumn { pull, times, rows, bytes } in pulled {
-        let repeated = if *times == 1 { String::new() } else { format!("  {times} times") };
-        writeln!(f, "  {pull:<width$} {rows:>7} rows {bytes:>9} bytes{repeated}")?;
+        let end = pull.char_indices().nth(PULL_SHOWN_MAX).map_or(pull.len(), |(at, _)| at);
+        let more = if end < pull.len() { "…" } else { "" };
+        let repeated = if *times == 1 { String::new() } else { format!(", {times} times") };
+        writeln!(f, "{rows:>8} rows {bytes:>9} bytes  {}{more}{repeated}", &pull[..end])?;
     }
     Ok(())
 }
