@@ -136,7 +136,7 @@ void tamis_expect_(bool holds, const char *file, int line, const char *format, .
     fputc('\n', stderr);
 }
 
-static bool tamis_same_(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
+static bool tamis_same_text_(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
 
 /* Whether there is an answer of that kind for the event. */
 static bool tamis_has_answer_(const tamis_answers *answers, const void *of_kind, size_t event, const char *file, int line) {
@@ -150,14 +150,14 @@ static bool tamis_has_answer_(const tamis_answers *answers, const void *of_kind,
 void tamis_expect_verdict_(const tamis_answers *answers, size_t event, const char *reason, const char *file, int line) {
     if (!tamis_has_answer_(answers, answers->reasons, event, file, line)) return;
     const char *got = answers->reasons[event];
-    tamis_expect_(tamis_same_(got, reason), file, line, "event %zu: expected %s%s, got %s%s", event, reason ? "drop for " : "keep",
+    tamis_expect_(tamis_same_text_(got, reason), file, line, "event %zu: expected %s%s, got %s%s", event, reason ? "drop for " : "keep",
         reason ? reason : "", got ? "drop for " : "keep", got ? got : "");
 }
 
 void tamis_expect_rate_(const tamis_answers *answers, size_t event, double rate, const char *rule, const char *file, int line) {
     if (!tamis_has_answer_(answers, answers->rates, event, file, line)) return;
     const char *got = answers->rules[event];
-    tamis_expect_(answers->rates[event] == rate && tamis_same_(got, rule), file, line, "event %zu: expected %g by %s, got %g by %s", event,
+    tamis_expect_(answers->rates[event] == rate && tamis_same_text_(got, rule), file, line, "event %zu: expected %g by %s, got %g by %s", event,
         rate, rule ? rule : "none", answers->rates[event], got ? got : "none");
 }
 
@@ -167,7 +167,7 @@ void tamis_expect_edit_(const tamis_answers *answers, size_t index, const char *
     tamis_expect_(index < answers->edits_len, file, line, "there is no edit %zu: there are %zu", index, answers->edits_len);
     if (index >= answers->edits_len) return;
     const tamis_tried_edit *got = &answers->edits[index];
-    bool same = tamis_same_(got->path, path) && tamis_same_(got->op, op) && tamis_same_(got->found, found) && tamis_same_(got->rule, rule);
+    bool same = tamis_same_text_(got->path, path) && tamis_same_text_(got->op, op) && tamis_same_text_(got->found, found) && tamis_same_text_(got->rule, rule);
     tamis_expect_(same, file, line, "edit %zu: expected %s of \"%s\" in %s by %s, got %s of \"%s\" in %s by %s", index, op, found, path, rule,
         got->op, got->found, got->path, got->rule);
 }
@@ -178,7 +178,7 @@ void tamis_expect_fingerprint_(const tamis_answers *answers, size_t event, size_
     for (size_t i = 0; i < answers->fingerprints_len; i++) {
         const tamis_tried_fingerprint *got = &answers->fingerprints[i];
         if (got->event != event || index-- > 0) continue;
-        bool same = tamis_same_(got->kind, kind) && tamis_same_(got->fingerprint, fingerprint);
+        bool same = tamis_same_text_(got->kind, kind) && tamis_same_text_(got->fingerprint, fingerprint);
         tamis_expect_(same, file, line, "event %zu: expected %s %s, got %s %s", event, kind, fingerprint, got->kind, got->fingerprint);
         return;
     }
