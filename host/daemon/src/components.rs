@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use host_kit::{GoldenTests, Subject, Workbench, golden};
+use host_pipeline::generation;
 use host_plugin::{Compile, CompileCommand, LoadError, Runtime, RuntimeConfig, StageFactory};
 
 use crate::config::{self, HostConfig, PipelineConfig, Problem, StageConfig};
@@ -38,13 +40,42 @@ pub fn problems(
     for stage in pipeline.stages.iter().filter(|stage| stage.component.is_file()) {
         let component = std::fs::read(&stage.component);
         let component = component.with_context(|| stage.component.display().to_string())?;
-        match StageFactory::load(spec_of_config(stage, component), runtime) {
-            Ok(_) => {}
+        match StageFactory::load(spec_of_config(stage, component.clone()), runtime) {
+            Ok(_) => problems.extend(golden_problem(stage, file, component, runtime)),
             Err(e) if is_of_the_pipeline(&e) => problems.push(problem(stage, file, e)),
             Err(e) => return Err(e.into()),
         }
     }
     Ok(problems)
+}
+
+/// What a stage says otherwise than its golden events expect, under its own configuration and grants.
+fn golden_problem(
+    stage: &StageConfig,
+    file: &Path,
+    component: Vec<u8>,
+    runtime: &Arc<Runtime>,
+) -> Option<Problem> {
+    let folder = stage.golden.clone()?;
+    let subject = Subject {
+        name: stage.name.clone(),
+        version: generation::digest_of(&component)[..12].to_owned(),
+        kind: stage.kind,
+        component: component.into(),
+        reads: stage.read.clone(),
+        writes: stage.write.clone(),
+    };
+    let config = Some(stage.config.to_string());
+    let tests = GoldenTests { folder, config, filter: None, update: false };
+    let name = &stage.name;
+    let what = match golden(&subject, &Workbench::on(runtime), &tests) {
+        Ok(report) if report.is_fine() => return None,
+        Ok(report) => {
+            format!("stage {name}: it fails its golden events\n{}", report.to_string().trim_end())
+        }
+        Err(e) => format!("stage {name}: golden events: {e}"),
+    };
+    Some(Problem { file: file.to_owned(), line: stage.golden_line, what, suggestion: None })
 }
 
 fn problem(stage: &StageConfig, file: &Path, error: LoadError) -> Problem {

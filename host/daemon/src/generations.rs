@@ -4,7 +4,7 @@
 //! each worker. Until then the one before goes on. What can not be made ready never becomes active.
 
 mod follow;
-mod spec;
+pub(crate) mod spec;
 mod trials;
 
 use std::collections::BTreeMap;

@@ -26,6 +26,8 @@ pub use files::TestsError;
 pub struct GoldenTests {
     /// The folder with the golden events.
     pub folder: PathBuf,
+    /// What the plugin is configured with where a file has no configuration of its own [default: `config.json` of the folder].
+    pub config: Option<String>,
     /// Only files with this in their names.
     pub filter: Option<String>,
     /// Write what the plugin answers as what is expected.
@@ -121,7 +123,7 @@ pub fn golden(
 ) -> Result<GoldenReport, TestsError> {
     let cases = files::cases(&tests.folder, tests.filter.as_deref())?;
     let files: Vec<FileReport> =
-        cases.iter().map(|case| file_report(subject, workbench, case, tests.update)).collect();
+        cases.iter().map(|case| file_report(subject, workbench, case, tests)).collect();
     let passed = files.iter().filter(|file| file.passed).count();
     Ok(GoldenReport {
         plugin: subject.name.clone(),
@@ -133,9 +135,9 @@ pub fn golden(
     })
 }
 
-fn file_report(subject: &Subject, workbench: &Workbench, case: &Case, update: bool) -> FileReport {
+fn file_report(subject: &Subject, workbench: &Workbench, case: &Case, tests: &GoldenTests) -> FileReport {
     let mut report = FileReport { file: case.events.display().to_string(), ..FileReport::default() };
-    if let Err(problem) = fill(&mut report, subject, workbench, case, update) {
+    if let Err(problem) = fill(&mut report, subject, workbench, case, tests) {
         report.problem = Some(problem);
     }
     report.passed = report.problem.is_none()
@@ -150,11 +152,11 @@ fn fill(
     subject: &Subject,
     workbench: &Workbench,
     case: &Case,
-    update: bool,
+    tests: &GoldenTests,
 ) -> Result<(), String> {
     let events = read_events(&case.events).map_err(with_causes)?;
     report.events = events.len();
-    let config = case.config()?;
+    let config = case.config(tests.config.as_deref())?;
     let loaded = match workbench.load(subject, &config) {
         Ok(loaded) => loaded,
         Err((LoadError::Init { reason, .. }, seen)) => {
@@ -175,7 +177,7 @@ fn fill(
         // What fails is not compared: the answers that are there are of no use to an author yet.
         return Ok(());
     }
-    if update && report.inconsistencies.is_empty() {
+    if tests.update && report.inconsistencies.is_empty() {
         report.updated = case.update(&answers)?;
         return Ok(());
     }

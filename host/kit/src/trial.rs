@@ -106,6 +106,11 @@ impl Workbench {
         Ok(Workbench { runtime: runtime? })
     }
 
+    /// On a runtime that is there already.
+    pub fn on(runtime: &Arc<Runtime>) -> Workbench {
+        Workbench { runtime: Arc::clone(runtime) }
+    }
+
     /// An error comes with what the guest did until then.
     pub fn load(&self, subject: &Subject, config: &str) -> Result<Loaded, (LoadError, Vec<Seen>)> {
         let watch = Arc::new(Watch::default());

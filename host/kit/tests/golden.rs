@@ -32,7 +32,7 @@ impl Folder {
     fn test(&self, update: bool, filter: Option<&str>) -> Result<GoldenReport, String> {
         let workbench = Workbench::new(&self.dir.path().join("cache"), Lines::Found).unwrap();
         let filter = filter.map(str::to_owned);
-        let tests = GoldenTests { folder: self.dir.path().join("tests"), filter, update };
+        let tests = GoldenTests { folder: self.dir.path().join("tests"), config: None, filter, update };
         golden(&self.subject, &workbench, &tests).map_err(|error| error.to_string())
     }
 

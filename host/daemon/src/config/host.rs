@@ -89,7 +89,7 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
         file.report(admin.span.clone(), what, Some("each needs a port of its own".into()));
     }
     let admin_token = admin.text(file, "token").and_then(|At { value, span }| {
-        if value.len() < ADMIN_TOKEN_BYTES_MIN {
+        if !value.is_empty() && value.len() < ADMIN_TOKEN_BYTES_MIN {
             let what = format!("admin.token has fewer than {ADMIN_TOKEN_BYTES_MIN} bytes");
             file.report(span, what, Some("make one: openssl rand -hex 32".into()));
         }

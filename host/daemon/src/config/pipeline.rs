@@ -18,6 +18,8 @@ pub struct StageConfig {
     pub name: String,
     pub kind: StageKind,
     pub component: PathBuf,
+    /// Golden events that it must answer as expected before it is published.
+    pub golden: Option<PathBuf>,
     pub config: serde_json::Value,
     pub categories: Vec<Category>,
     pub on_failure: FailurePolicy,
@@ -29,6 +31,7 @@ pub struct StageConfig {
     pub line: usize,
     pub kind_line: usize,
     pub component_line: usize,
+    pub golden_line: usize,
 }
 
 /// The limits that a stage may set, and how each is written.
@@ -87,6 +90,7 @@ fn stage(file: &mut File<'_>, mut section: Section<'_>, folder: &Path) -> Option
         let what = format!("stage.component: there is no file {}", path.display());
         file.report(span.clone(), what, Some("build it: tamis plugin build DIR --out DIR".into()));
     }
+    let (golden, golden_line) = golden(file, &mut section, folder);
     let config = section.json(file, "config").map_or_else(|| serde_json::json!({}), |j| j.value);
     let categories = section.texts(file, "categories").map(|at| categories(file, &at));
     let on_failure = section.text(file, "on_failure").and_then(|at| policy(file, at));
@@ -102,6 +106,7 @@ fn stage(file: &mut File<'_>, mut section: Section<'_>, folder: &Path) -> Option
         name,
         kind,
         component,
+        golden,
         config,
         categories: categories.unwrap_or_else(|| default_categories(kind)),
         on_failure: on_failure.unwrap_or(FailurePolicy::default_of(kind)),
@@ -111,7 +116,19 @@ fn stage(file: &mut File<'_>, mut section: Section<'_>, folder: &Path) -> Option
         line,
         kind_line,
         component_line,
+        golden_line,
     })
+}
+
+/// The folder of golden events, and its line.
+fn golden(file: &mut File<'_>, section: &mut Section<'_>, folder: &Path) -> (Option<PathBuf>, usize) {
+    let given = section.text(file, "golden").filter(|at| !at.value.is_empty());
+    let Some(At { value, span }) = given else { return (None, 0) };
+    let (path, line) = (folder.join(value), file.line(&span));
+    if !path.is_dir() {
+        file.report(span, format!("stage.golden: there is no folder {}", path.display()), None);
+    }
+    (Some(path), line)
 }
 
 /// What a stage sees if it does not say.

@@ -6,7 +6,7 @@ fn problems(host: &str, pipeline: &str) -> Vec<String> {
     std::fs::write(&h, host).unwrap();
     std::fs::write(&p, pipeline).unwrap();
     std::fs::write(dir.path().join("x.wasm"), "").unwrap();
-    let all = load(&h, &p).problems;
+    let all = load(&h, Some(&p)).problems;
     let folder = format!("{}/", dir.path().display());
     all.iter().map(|p| p.to_string().replace(&folder, "")).collect()
 }
@@ -103,7 +103,7 @@ fn the_documentation_has_every_key_and_its_default() {
         for (name, text) in [("tamis.toml", host), ("pipeline.toml", pipeline), ("f.wasm", "")] {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        load(&dir.path().join("tamis.toml"), &dir.path().join("pipeline.toml")).checked().unwrap()
+        load(&dir.path().join("tamis.toml"), Some(&dir.path().join("pipeline.toml"))).checked().unwrap()
     };
     let pipeline = block(2).replace("target/plugins/inbound-filters.wasm", "f.wasm");
     let said = load(block(1), &pipeline);
@@ -112,14 +112,16 @@ fn the_documentation_has_every_key_and_its_default() {
     let stage = "[[stage]]\nname = \"inbound-filters\"\nkind = \"filter\"\ncomponent = \"f.wasm\"\n";
     let silent = load(key, stage);
     assert_eq!(said.host, silent.host);
-    let (said, silent) = (&said.pipeline.stages[0], &silent.pipeline.stages[0]);
+    let (said, silent) =
+        (&said.pipeline.unwrap().stages[0].clone(), &silent.pipeline.unwrap().stages[0].clone());
     assert_eq!(said.limits.len(), pipeline::LIMITS.len(), "{:?}", said.limits);
-    assert_eq!(crate::generations::limits_of(&said.limits), host_plugin::Limits::default());
+    assert_eq!(crate::generations::spec::limits_of(&said.limits), host_plugin::Limits::default());
     assert_eq!(StageConfig { limits: silent.limits.clone(), kind_line: 3, ..said.clone() }, *silent);
     // A key of tamis.toml that is read and not in the block shows here: it is among the keys that are suggested.
     for section in [
         "http",
         "admin",
+        "generations",
         "queue",
         "store",
         "cache",

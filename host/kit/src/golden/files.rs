@@ -28,7 +28,8 @@ pub enum TestsError {
 #[derive(Debug)]
 pub(super) struct Case {
     pub(super) events: PathBuf,
-    configs: [PathBuf; 2],
+    config: PathBuf,
+    config_of_all: PathBuf,
     expect: PathBuf,
 }
 
@@ -66,28 +67,36 @@ pub(super) fn cases(folder: &Path, filter: Option<&str>) -> Result<Vec<Case>, Te
     }
 }
 
+fn read_config(path: &Path) -> Result<Option<String>, String> {
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            Doc::parse(text.clone()).map_err(|error| format!("{}: {error}", path.display()))?;
+            Ok(Some(text))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
 impl Case {
     fn of(folder: &Path, stem: &str) -> Case {
         Case {
             events: folder.join(format!("{stem}.json")),
-            configs: [folder.join(format!("{stem}{CONFIG}")), folder.join("config.json")],
+            config: folder.join(format!("{stem}{CONFIG}")),
+            config_of_all: folder.join("config.json"),
             expect: folder.join(format!("{stem}{EXPECT}")),
         }
     }
 
-    /// The stage's configuration: this case's own, else that of all, else an empty one.
-    pub(super) fn config(&self) -> Result<String, String> {
-        for path in &self.configs {
-            match fs::read_to_string(path) {
-                Ok(text) => {
-                    Doc::parse(text.clone()).map_err(|error| format!("{}: {error}", path.display()))?;
-                    return Ok(text);
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(format!("{}: {error}", path.display())),
-            }
+    /// The stage's configuration: this case's own, else the one that is given, else that of all, else an empty one.
+    pub(super) fn config(&self, given: Option<&str>) -> Result<String, String> {
+        if let Some(own) = read_config(&self.config)? {
+            return Ok(own);
         }
-        Ok("{}".to_owned())
+        match given {
+            Some(given) => Ok(given.to_owned()),
+            None => Ok(read_config(&self.config_of_all)?.unwrap_or_else(|| "{}".to_owned())),
+        }
     }
 
     /// The expected answer for each event, as JSON.

@@ -18,6 +18,7 @@ pub fn test(args: &Test) -> anyhow::Result<ExitCode> {
     };
     let tests = GoldenTests {
         folder: args.tests.clone().unwrap_or(beside),
+        config: None,
         filter: args.filter.clone(),
         update: args.update,
     };
