@@ -154,7 +154,7 @@ fn fill(
 ) -> Result<(), String> {
     let events = read_events(&case.events).map_err(with_causes)?;
     report.events = events.len();
-    let config = case.config()?;
+    let (config, of) = case.config()?;
     let loaded = match workbench.load(subject, &config) {
         Ok(loaded) => loaded,
         Err((LoadError::Init { reason, .. }, seen)) => {
@@ -164,6 +164,9 @@ fn fill(
                 Trouble { reason: reason.to_owned(), detail: String::new() },
             ));
             return Ok(());
+        }
+        Err((LoadError::Config { message, .. }, _)) => {
+            return Err(format!("{of}: the plugin refuses it: {message}"));
         }
         Err((error, _)) => return Err(with_causes(error)),
     };

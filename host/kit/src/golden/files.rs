@@ -75,19 +75,19 @@ impl Case {
         }
     }
 
-    /// The stage's configuration: this case's own, else that of all, else an empty one.
-    pub(super) fn config(&self) -> Result<String, String> {
+    /// The stage's configuration and where it is from: this case's own, else that of all, else an empty one.
+    pub(super) fn config(&self) -> Result<(String, String), String> {
         for path in &self.configs {
             match fs::read_to_string(path) {
                 Ok(text) => {
                     Doc::parse(text.clone()).map_err(|error| format!("{}: {error}", path.display()))?;
-                    return Ok(text);
+                    return Ok((text, path.display().to_string()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(format!("{}: {error}", path.display())),
             }
         }
-        Ok("{}".to_owned())
+        Ok(("{}".to_owned(), format!("{}: no configuration", self.events.display())))
     }
 
     /// The expected answer for each event, as JSON.
