@@ -18,7 +18,8 @@
  * Compile it together with tamis.c, which is all of the SDK. Names that end in an underscore are its own.
  *
  * What is read of an event (texts above all) lies in the column that the host gave, without a copy, and is gone when the call
- * ends: copy what shall live longer. Texts of the configuration live as long as the instance. */
+ * ends: copy what shall live longer. Texts of the configuration live as long as the instance, and have a zero behind
+ * their end. */
 #ifndef TAMIS_H
 #define TAMIS_H
 

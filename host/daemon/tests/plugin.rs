@@ -183,6 +183,7 @@ fn a_plugin_is_measured() {
     let (code, _, err) = said(&tamis(dir.path(), &args, ""));
     assert_eq!(code, 1);
     assert!(err.starts_with("error: it fails on event 0 of a batch of 1: "), "{err}");
+    assert!(err.ends_with("\nTry it with `tamis plugin run`: {\"message\":\"trap\"}\n"), "{err}");
 }
 
 #[test]

@@ -38,8 +38,10 @@ pub enum BenchError {
     Trial(#[from] TrialError),
     #[error("the empty plugin can not be made")]
     Empty(#[from] KitError),
-    #[error("it fails on event {event} of a batch of {batch}: {detail}")]
-    Fails { event: usize, batch: usize, detail: String },
+    #[error(
+        "it fails on event {event} of a batch of {batch}: {detail}\nTry it with `tamis plugin run`: {json}"
+    )]
+    Fails { event: usize, batch: usize, detail: String, json: String },
     #[error("a folder for compiled components can not be made")]
     Folder(#[from] std::io::Error),
 }
@@ -197,7 +199,8 @@ fn learn(
         let answer = stage.run(columns);
         if let Some(fault) = answer.faults.into_iter().next() {
             let (event, batch) = (fault.row, columns.len());
-            return Err(BenchError::Fails { event, batch, detail: fault.detail });
+            let json = String::from_utf8_lossy(columns.event(event).doc.text()).into_owned();
+            return Err(BenchError::Fails { event, batch, detail: fault.detail, json });
         }
     }
     let pulls = seen().into_iter().filter_map(|seen| match seen {

@@ -156,7 +156,7 @@ fn fill(
 ) -> Result<(), String> {
     let events = read_events(&case.events).map_err(with_causes)?;
     report.events = events.len();
-    let config = case.config(tests.config.as_deref())?;
+    let (config, of) = case.config(tests.config.as_deref())?;
     let loaded = match workbench.load(subject, &config) {
         Ok(loaded) => loaded,
         Err((LoadError::Init { reason, .. }, seen)) => {
@@ -166,6 +166,9 @@ fn fill(
                 Trouble { reason: reason.to_owned(), detail: String::new() },
             ));
             return Ok(());
+        }
+        Err((LoadError::Config { message, .. }, _)) => {
+            return Err(format!("{of}: the plugin refuses it: {message}"));
         }
         Err((error, _)) => return Err(with_causes(error)),
     };

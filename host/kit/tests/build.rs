@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use host_kit::{About, DebugInfo, KitError, build_rust, build_rust_with, encode, encode_as, inspect};
+use host_kit::{About, DebugInfo, KitError, build, build_with, encode, encode_as, inspect};
 use host_pipeline::StageKind;
 
 fn repository() -> &'static Path {
@@ -14,7 +14,7 @@ fn repository() -> &'static Path {
 #[test]
 fn builds_a_plugin_that_imports_nothing_but_tamis() {
     let out = tempfile::tempdir().unwrap();
-    let built = build_rust(&repository().join("plugins/inbound-filters"), out.path()).unwrap();
+    let built = build(&repository().join("plugins/inbound-filters"), out.path()).unwrap();
     assert_eq!(built.path, out.path().join("inbound-filters.wasm"));
     let bytes = std::fs::read(&built.path).unwrap();
     assert_eq!(bytes.len(), built.bytes);
@@ -38,7 +38,7 @@ fn says_what_is_no_plugin() {
     ];
     let out = tempfile::tempdir().unwrap();
     for (dir, want) in table {
-        let error = build_rust(&repository().join(dir), out.path()).unwrap_err().to_string();
+        let error = build(&repository().join(dir), out.path()).unwrap_err().to_string();
         assert!(error.contains(want), "{error}");
     }
 }
@@ -80,7 +80,7 @@ fn the_readme_of_the_sdk_works_as_it_stands() {
     let cargo = Command::new(env!("CARGO")).current_dir(dir.path()).args(["test", "--lib"]).output().unwrap();
     let said = String::from_utf8_lossy(&cargo.stdout).into_owned() + &String::from_utf8_lossy(&cargo.stderr);
     assert!(cargo.status.success() && said.contains("noisy_releases_go ... ok"), "{said}");
-    let built = build_rust(dir.path(), dir.path()).unwrap();
+    let built = build(dir.path(), dir.path()).unwrap();
     let found = inspect(&fs::read(&built.path).unwrap()).unwrap();
     let about = found.about.unwrap();
     assert_eq!((found.kind, found.problem), (Some(StageKind::Filter), None));
@@ -129,7 +129,7 @@ fn lines_are_kept_for_tests_and_never_shipped() {
     let dir = tempfile::tempdir().unwrap();
     let guest = repository().join("benches/guest");
     let sections = |debug| {
-        let built = build_rust_with(&guest, dir.path(), debug).unwrap();
+        let built = build_with(&guest, dir.path(), debug).unwrap();
         let bytes = fs::read(built.path).unwrap();
         let mut names = Vec::new();
         for payload in wasmparser::Parser::new(0).parse_all(&bytes) {

@@ -85,9 +85,9 @@ fn what_traps_is_named_with_its_lines() {
     let want = "FAILED DIR/tests/t.json (2 events)
   event 1 (00000000000000000000000000000002) failed: trap: wasm trap: wasm `unreachable` instruction executed
     it wrote error: this is the end
-    in give_up (src/moody.wat:16)
-    in verdict (src/moody.wat:18)
-    in filter (src/moody.wat:34)
+    in give_up (src/moody.wat:18)
+    in verdict (src/moody.wat:20)
+    in filter (src/moody.wat:36)
 moody: 0 passed, 1 failed
 ";
     assert_eq!(shown, want);
@@ -144,6 +144,10 @@ fn what_is_wrong_with_the_files_is_said() {
         (&[("a.json", "{}"), ("a.expect.json", "[1,2]")], "has 2 answers, and "),
         (&[("a.json", "{}"), ("a.expect.json", "{}")], "it must be an array with an answer for each event"),
         (&[("a.json", "{}"), ("config.json", "{")], "config.json: invalid JSON"),
+        (
+            &[("a.json", "{}"), ("config.json", "1")],
+            "tests/config.json: the plugin refuses it: it has no members\n",
+        ),
     ] {
         let shown = Folder::new(files).shown();
         assert!(shown.contains(want), "{shown}");
@@ -165,8 +169,8 @@ fn each_file_has_its_own_configuration_and_a_failing_init_is_shown() {
     assert!(shown.starts_with("ok     DIR/tests/a.json (1 event)\n"), "{shown}");
     let want = "  init failed: trap: wasm trap: wasm `unreachable` instruction executed
     it wrote error: this is the end
-    in give_up (src/moody.wat:16)
-    in init (src/moody.wat:23)
+    in give_up (src/moody.wat:18)
+    in init (src/moody.wat:25)
 ";
     assert!(shown.contains(want), "{shown}");
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use dynamic_sampler::DynamicSampler;
 use host_event::{Columns, apply_edits};
-use host_kit::{build_rust, inspect};
+use host_kit::{build, inspect};
 use host_pipeline::{Answer, Stage, StageKind};
 use host_plugin::{Compile, Limits, LoadError, Runtime, RuntimeConfig, StageFactory, StageSpec};
 use inbound_filters::InboundFilters;
@@ -22,7 +22,7 @@ const SIZE_BYTES_MAX: usize = 1 << 20;
 fn load(package: &str, kind: StageKind, config: &str) -> Result<StageFactory, LoadError> {
     let dir = tempfile::tempdir().unwrap();
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins").join(package);
-    let built = build_rust(&crate_dir, dir.path()).unwrap();
+    let built = build(&crate_dir, dir.path()).unwrap();
     let bytes = fs::read(&built.path).unwrap();
     assert!(bytes.len() < SIZE_BYTES_MAX, "{package} has {} bytes", bytes.len());
     let found = inspect(&bytes).unwrap();

@@ -31,6 +31,19 @@ impl std::fmt::Display for Identity {
 /// Paths whose grant is remembered. A plugin that makes up paths pays for them.
 const GRANTS_MAX: usize = 4096;
 
+/// What `Columns` keeps until the batch ends, of the lists that a plugin pulls from: for each element its row and node, for each list its
+/// length, and for each element up to 64 members.
+const INDEX_BYTES: usize = 8;
+const COUNT_BYTES: usize = 4;
+const MEMBERS_BYTES: usize = 64 * 4;
+
+/// A list that is kept, by the path up to its star.
+struct List {
+    rows: usize,
+    /// A second column was pulled from it.
+    has_members: bool,
+}
+
 /// The data of a store.
 pub(crate) struct Host {
     pub(crate) columns: Columns,
@@ -39,6 +52,7 @@ pub(crate) struct Host {
     limits: Arc<Limits>,
     calls: u64,
     bytes: u64,
+    lists: HashMap<String, List>,
     memory: Growth,
     tables: Growth,
     time_max: TimeMax,
@@ -143,6 +157,7 @@ impl Host {
             limits,
             calls: 0,
             bytes: 0,
+            lists: HashMap::new(),
             memory: Growth::default(),
             tables: Growth::default(),
             log_gate,
@@ -154,6 +169,7 @@ impl Host {
     /// Starts the accounts of a call.
     pub(crate) fn begin(&mut self, time_max: TimeMax) {
         (self.calls, self.bytes) = (0, 0);
+        self.lists.clear();
         (self.memory.refused, self.tables.refused) = (false, false);
         self.time_max = time_max;
         self.log_tail.clear();
@@ -187,24 +203,30 @@ impl Host {
 
     pub(crate) fn strings(&mut self, path: &str) -> Result<Texts, Objection> {
         self.may_read(path, false)?;
+        self.index_again(path)?;
         let texts = self.columns.strings(path).map_err(wrong_path)?.clone();
-        self.count(size_of_texts(&texts) + kept_for(path, texts.len()))?;
+        self.count(size_of_texts(&texts))?;
+        self.indexed(path, texts.len())?;
         self.note("strings", path, texts.len(), size_of_texts(&texts));
         Ok(texts)
     }
 
     pub(crate) fn numbers(&mut self, path: &str) -> Result<Reals, Objection> {
         self.may_read(path, false)?;
+        self.index_again(path)?;
         let reals = self.columns.numbers(path).map_err(wrong_path)?.clone();
-        self.count(9 * reals.values.len() + kept_for(path, reals.values.len()))?;
+        self.count(9 * reals.values.len())?;
+        self.indexed(path, reals.values.len())?;
         self.note("numbers", path, reals.values.len(), 9 * reals.values.len());
         Ok(reals)
     }
 
     pub(crate) fn json(&mut self, path: &str) -> Result<Texts, Objection> {
         self.may_read(path, true)?;
+        self.index_again(path)?;
         let texts = self.columns.json(path).map_err(wrong_path)?;
-        self.count(size_of_texts(&texts) + kept_for(path, texts.len()))?;
+        self.count(size_of_texts(&texts))?;
+        self.indexed(path, texts.len())?;
         self.note("json", path, texts.len(), size_of_texts(&texts));
         Ok(texts)
     }
@@ -212,9 +234,9 @@ impl Host {
     pub(crate) fn counts(&mut self, path: &str) -> Result<Vec<u32>, Objection> {
         self.may_read(path, false)?;
         let counts = self.columns.counts(path).map_err(wrong_path)?;
-        // The host keeps an entry for each element.
-        let elements: usize = counts.iter().map(|count| *count as usize).sum();
-        self.count(4 * counts.len() + INDEX_BYTES * elements)?;
+        self.count(4 * counts.len())?;
+        let elements = counts.iter().map(|count| *count as usize).sum();
+        self.indexed(&format!("{path}.*"), elements)?;
         self.note("counts", path, counts.len(), 4 * counts.len());
         Ok(counts)
     }
@@ -269,16 +291,47 @@ impl Host {
 
     fn count(&mut self, bytes: usize) -> Result<(), Objection> {
         self.calls += 1;
-        self.bytes += bytes as u64;
-        let (calls_max, bytes_max) = (self.limits.host_calls_max, self.limits.host_call_bytes_max);
-        if self.calls > calls_max {
-            return Err(Objection::HostLimit { limit: "host_calls_max", what: "host calls", max: calls_max });
+        let max = self.limits.host_calls_max;
+        if self.calls > max {
+            return Err(Objection::HostLimit { limit: "host_calls_max", what: "host calls", max });
         }
-        if self.bytes > bytes_max {
+        self.charge(bytes)
+    }
+
+    fn charge(&mut self, bytes: usize) -> Result<(), Objection> {
+        self.bytes += bytes as u64;
+        let max = self.limits.host_call_bytes_max;
+        if self.bytes > max {
             let what = "bytes of columns";
-            return Err(Objection::HostLimit { limit: "host_call_bytes_max", what, max: bytes_max });
+            return Err(Objection::HostLimit { limit: "host_call_bytes_max", what, max });
         }
         Ok(())
+    }
+
+    /// The host has listed what is behind the last star of this path, so that the next column of the same list is quick. Charged is once
+    /// for each list, by the text of its path: one list has more spellings than there is memory.
+    fn indexed(&mut self, path: &str, rows: usize) -> Result<(), Objection> {
+        let Some(star) = path.rfind('*') else { return Ok(()) };
+        if self.lists.contains_key(&path[..=star]) {
+            return Ok(());
+        }
+        self.lists.insert(path[..=star].to_owned(), List { rows, has_members: false });
+        // How many rows the path had at the star before is not known here; there are no more than nodes.
+        let before = if path[..star].contains('*') { self.nodes() } else { 0 };
+        self.charge(INDEX_BYTES * rows + COUNT_BYTES * before)
+    }
+
+    /// For the second column of a list the host looks up all members of its objects, before this one is there.
+    fn index_again(&mut self, path: &str) -> Result<(), Objection> {
+        let Some(star) = path.rfind('*') else { return Ok(()) };
+        let Some(list) = self.lists.get_mut(&path[..=star]) else { return Ok(()) };
+        let is_first = !std::mem::replace(&mut list.has_members, true);
+        let bytes = if is_first { MEMBERS_BYTES * list.rows } else { 0 };
+        self.charge(bytes)
+    }
+
+    fn nodes(&self) -> usize {
+        (0..self.columns.len()).map(|row| self.columns.event(row).doc.node_count() as usize).sum()
     }
 
     fn may_read(&mut self, path: &str, subtree: bool) -> Result<(), Objection> {
@@ -305,13 +358,6 @@ impl Host {
         };
         granted.then_some(()).ok_or_else(refuse)
     }
-}
-
-/// What the host keeps of a row behind a star until the batch ends, so that the next column of the same list is quick.
-const INDEX_BYTES: usize = 8;
-
-fn kept_for(path: &str, rows: usize) -> usize {
-    if path.contains('*') { INDEX_BYTES * rows } else { 0 }
 }
 
 fn wrong_path(error: host_event::ColumnError) -> Objection {

@@ -67,11 +67,11 @@ pub(super) fn cases(folder: &Path, filter: Option<&str>) -> Result<Vec<Case>, Te
     }
 }
 
-fn read_config(path: &Path) -> Result<Option<String>, String> {
+fn read_config(path: &Path) -> Result<Option<(String, String)>, String> {
     match fs::read_to_string(path) {
         Ok(text) => {
             Doc::parse(text.clone()).map_err(|error| format!("{}: {error}", path.display()))?;
-            Ok(Some(text))
+            Ok(Some((text, path.display().to_string())))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!("{}: {error}", path.display())),
@@ -88,15 +88,17 @@ impl Case {
         }
     }
 
-    /// The stage's configuration: this case's own, else the one that is given, else that of all, else an empty one.
-    pub(super) fn config(&self, given: Option<&str>) -> Result<String, String> {
+    /// The stage's configuration and where it is from: this case's own, else the one that is given, else that of all, else an empty one.
+    pub(super) fn config(&self, given: Option<&str>) -> Result<(String, String), String> {
         if let Some(own) = read_config(&self.config)? {
             return Ok(own);
         }
-        match given {
-            Some(given) => Ok(given.to_owned()),
-            None => Ok(read_config(&self.config_of_all)?.unwrap_or_else(|| "{}".to_owned())),
+        if let Some(given) = given {
+            return Ok((given.to_owned(), "the stage's configuration".to_owned()));
         }
+        let of_all = read_config(&self.config_of_all)?;
+        Ok(of_all
+            .unwrap_or_else(|| ("{}".to_owned(), format!("{}: no configuration", self.events.display()))))
     }
 
     /// The expected answer for each event, as JSON.

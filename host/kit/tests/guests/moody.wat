@@ -1,11 +1,13 @@
 ;; A filter that drops an event whose `message` begins with `d` for the reason `noisy`, and traps on one with `t`. Its answers for one with
-;; `c` depend on how often it has been asked, for one with `b` on the size of the batch. `init` traps if the configuration has more than 20 bytes.
+;; `c` depend on how often it has been asked, for one with `b` on the size of the batch. `init` refuses an empty
+;; configuration, and traps if it has more than 20 bytes.
 (module $moody
   (import "tamis:plugin/batch@0.1.0" "len" (func $len (result i32)))
   (import "tamis:plugin/batch@0.1.0" "strings" (func $strings (param i32 i32 i32)))
   (import "tamis:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32)))
   (memory (export "memory") 4)
   (data (i32.const 16) "message") (data (i32.const 32) "noisy") (data (i32.const 48) "this is the end")
+  (data (i32.const 1040) "\01\00\00\00\20\04\00\00\11\00\00\00") (data (i32.const 1056) "it has no members")
   (data (i32.const 80) "\20\00\00\00\05\00\00\00")
   (global $next (mut i32) (i32.const 65536))
   (global $calls (mut i32) (i32.const 0))
@@ -21,7 +23,7 @@
     (i32.eq (local.get $letter) (i32.const 0x64)))
   (func $init (export "tamis:plugin/filtering@0.1.0#init") (param $config i32) (param $size i32) (result i32)
     (if (i32.gt_u (local.get $size) (i32.const 20)) (then (call $give_up)))
-    (i32.const 1024))
+    (select (i32.const 1040) (i32.const 1024) (i32.lt_u (local.get $size) (i32.const 2))))
   (func $filter (export "tamis:plugin/filtering@0.1.0#filter") (result i32) (local $row i32) (local $len i32) (local $offset i32)
     (global.set $next (i32.const 65536))
     (global.set $calls (i32.add (global.get $calls) (i32.const 1)))

@@ -6,8 +6,19 @@ use crate::cli::Build;
 use crate::report;
 
 pub fn build(args: &Build) -> anyhow::Result<ExitCode> {
-    let built = host_kit::build_rust(&args.dir, &args.out)?;
-    let (path, kib) = (built.path.display(), built.bytes.div_ceil(1024));
-    report::print(&format!("{path}: {kib} KiB in {:.1} s\n", built.seconds))?;
+    // `target` and not `./target`, when it is the folder one is in.
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| args.dir.strip_prefix(".").unwrap_or(&args.dir).join(host_kit::OUT));
+    let built = host_kit::build(&args.dir, &out)?;
+    let text = match args.json {
+        true => serde_json::to_string_pretty(&built)? + "\n",
+        false => {
+            let (path, kib) = (built.path.display(), built.bytes.div_ceil(1024));
+            format!("{path}: {kib} KiB in {:.1} s\n", built.seconds)
+        }
+    };
+    report::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

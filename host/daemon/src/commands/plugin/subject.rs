@@ -1,5 +1,6 @@
 //! What `test`, `run` and `bench` are asked about: a plugin's folder or a component, and its configuration.
 
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -11,7 +12,7 @@ pub(super) fn subject(path: &Path, debug: DebugInfo) -> anyhow::Result<Subject> 
         return Ok(Subject::read(path)?);
     }
     let out = tempfile::tempdir().context("a folder for the component")?;
-    let built = host_kit::build_rust_with(path, out.path(), debug)?;
+    let built = host_kit::build_with(path, out.path(), debug)?;
     Ok(Subject::read(&built.path)?)
 }
 
@@ -28,4 +29,14 @@ pub(in crate::commands) fn cache() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
     base.unwrap_or_else(std::env::temp_dir).join("tamis/plugins")
+}
+
+/// What is being done, on a line that the next one overwrites, if somebody is looking.
+pub(super) fn show(what: &str) {
+    let mut err = std::io::stderr();
+    if err.is_terminal() {
+        // There is nowhere left to say that stderr is gone.
+        let _ = write!(err, "\r\x1b[K{what}");
+        let _ = err.flush();
+    }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use host_kit::{DebugInfo, GoldenTests, Lines, Workbench, golden, tests_beside};
 
 use super::EXIT_FOUND_SOMETHING;
-use super::subject::{cache, subject};
+use super::subject::{cache, show, subject};
 use crate::cli::Test;
 use crate::report;
 
@@ -22,7 +22,11 @@ pub fn test(args: &Test) -> anyhow::Result<ExitCode> {
         filter: args.filter.clone(),
         update: args.update,
     };
-    let found = golden(&subject, &Workbench::new(&cache(), Lines::Found)?, &tests)?;
+    // Compiling a large interpreter takes seconds.
+    show("compiling and running");
+    let found = golden(&subject, &Workbench::new(&cache(), Lines::Found)?, &tests);
+    show("");
+    let found = found?;
     match args.json {
         true => report::print(&(serde_json::to_string_pretty(&found)? + "\n"))?,
         false => report::print(&found.to_string())?,

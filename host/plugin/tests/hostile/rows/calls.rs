@@ -101,13 +101,32 @@ pub fn pulls() -> Vec<Row> {
                 .call("(global.set $asked (i32.const 1)) (call $strings (i32.const 16) (i32.const 7) (i32.const 512))"),
         ),
         row(
-            "lets the host index a million values under ever new spellings of a path",
+            "lets the host list a million values under ever new spellings of a path",
             "host_call_bytes_max",
             Ends::Faults("host-limit"),
             "bytes of columns in one call (host_call_bytes_max)",
-            respelled("counts", "extra.list"),
+            respelled("counts", "extra.list", ""),
         )
         .event(|| large(&vec!["1"; 1_000_000].join(","))),
+        row(
+            "lets the host list nothing in a million lists, under ever new spellings",
+            "host_call_bytes_max",
+            Ends::Faults("host-limit"),
+            "bytes of columns in one call (host_call_bytes_max)",
+            respelled("strings", "extra.list", ".*.x.*.y"),
+        )
+        .event(|| large(&vec!["{}"; 1_000_000].join(","))),
+        row(
+            "lets the host look up all members of many objects, under ever new spellings",
+            "host_call_bytes_max",
+            Ends::Faults("host-limit"),
+            "bytes of columns in one call (host_call_bytes_max)",
+            respelled("strings", "extra.list", ".*.\u{1}"),
+        )
+        .event(|| {
+            let objects: Vec<String> = (0..100_000).map(|n| format!(r#"{{"{}":0}}"#, n % 64)).collect();
+            large(&objects.join(","))
+        }),
         row("uses the batch in `init`, where it is empty", "the interface", Ends::Contained, "", filter().init("(if (call $len) (then unreachable)) (call $edit (i32.const 0)) (call $strings (i32.const 16) (i32.const 7) (i32.const 512))")),
     ]
 }
@@ -117,33 +136,47 @@ fn large(elements: &str) -> String {
     format!(r#"{{"message":"hé","extra":{{"list":[{elements}]}}}}"#)
 }
 
-/// A filter that calls with a path, and with backslashes in its quotes, which mean nothing, in ever other places.
-fn respelled(function: &str, path: &str) -> Guest {
+/// A filter that calls with a path, with backslashes in its quotes, which mean nothing, in ever other places, and with something behind
+/// it. It does so twice for each spelling, with an `a` and a `b` at the end.
+fn respelled(function: &str, path: &str, behind: &str) -> Guest {
     let (first, second) = path.split_once('.').unwrap();
-    // Ten characters have a backslash or not: a bit of the number each.
+    // A letter has a backslash or not: a bit of the number each.
     let letters = format!("{first}{second}");
-    filter().pages("4").data(1024, &letters).forever(&format!(
+    let (split, count, size) = (first.len(), letters.len(), behind.len());
+    let twice = behind.ends_with('\u{1}');
+    let end = if twice {
+        "(i32.store8 (i32.sub (local.get $p) (i32.const 1)) (i32.add (i32.const 97) (i32.and (global.get $asks) (i32.const 1))))"
+    } else {
+        ""
+    };
+    let step = if twice { "(i32.shr_u (global.get $asks) (i32.const 1))" } else { "(global.get $asks)" };
+    let guest = filter()
+        .pages("4")
+        .data(1024, &letters)
+        .data(1100, behind)
+        .item("(global $asks (mut i32) (i32.const 0))");
+    guest.forever(&format!(
         "(local.set $p (i32.const 2048)) (local.set $i (i32.const 0))
          (i32.store8 (local.get $p) (i32.const 0x27)) (local.set $p (i32.add (local.get $p) (i32.const 1)))
          (loop $letter
-            (if (i32.and (i32.const 1) (i32.shr_u (global.get $times) (local.get $i))) (then
+            (if (i32.and (i32.const 1) (i32.shr_u {step} (local.get $i))) (then
                 (i32.store8 (local.get $p) (i32.const 0x5c)) (local.set $p (i32.add (local.get $p) (i32.const 1)))))
             (i32.store8 (local.get $p) (i32.load8_u offset=1024 (local.get $i)))
             (local.set $p (i32.add (local.get $p) (i32.const 1)))
             (local.set $i (i32.add (local.get $i) (i32.const 1)))
-            (if (i32.eq (local.get $i) (i32.const {})) (then
+            (if (i32.eq (local.get $i) (i32.const {split})) (then
                 (i32.store8 (local.get $p) (i32.const 0x27)) (i32.store8 offset=1 (local.get $p) (i32.const 0x2e))
                 (i32.store8 offset=2 (local.get $p) (i32.const 0x27))
                 (local.set $p (i32.add (local.get $p) (i32.const 3)))))
-            (br_if $letter (i32.lt_u (local.get $i) (i32.const {}))))
+            (br_if $letter (i32.lt_u (local.get $i) (i32.const {count}))))
          (i32.store8 (local.get $p) (i32.const 0x27)) (local.set $p (i32.add (local.get $p) (i32.const 1)))
-         (global.set $times (i32.add (global.get $times) (i32.const 1)))
+         (memory.copy (local.get $p) (i32.const 1100) (i32.const {size}))
+         (local.set $p (i32.add (local.get $p) (i32.const {size})))
+         {end}
+         (global.set $asks (i32.add (global.get $asks) (i32.const 1)))
          (call ${function} (i32.const 2048) (i32.sub (local.get $p) (i32.const 2048)) (i32.const 512))
-         (global.set $next (i32.const 65536))",
-        first.len(),
-        letters.len(),
+         (global.set $next (i32.const 65536))"
     ))
-    .item("(global $times (mut i32) (i32.const 0))")
 }
 
 pub fn logs() -> Vec<Row> {
