@@ -17,6 +17,7 @@ use crate::stages;
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const CONNECTIONS: usize = 64;
 const ROUNDS: usize = 3;
+const STARTS: usize = 7;
 const INGEST_SECONDS: u64 = 10;
 const MEMORY_SAMPLES: u64 = 10;
 const EVENT_BYTES: usize = 2048;
@@ -78,6 +79,53 @@ fn four_plugins() -> String {
     .concat()
 }
 
+/// From the start of the process to its ready line, everything compiled before.
+pub fn start_of(pipeline: &str) -> anyhow::Result<Row> {
+    let dir = tempfile::tempdir()?;
+    // Compiles.
+    Host::start(dir.path(), pipeline)?.stop()?;
+    let mut times = Vec::new();
+    for _ in 0..STARTS {
+        let begun = Instant::now();
+        let mut host = Host::start(dir.path(), pipeline)?;
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+        host.stop()?;
+    }
+    let detail = format!("median of {STARTS}; two workers, so two instances of each");
+    Ok(Row::at_most(
+        "start with six plugins of all languages, AOT cache warm, ms",
+        300.0,
+        median(times),
+        &detail,
+    ))
+}
+
+/// From the command to the last worker, under full load, between two pipelines that are compiled.
+pub fn swap() -> anyhow::Result<Row> {
+    let dir = tempfile::tempdir()?;
+    let mut host = Host::start(dir.path(), &four_plugins())?;
+    std::fs::write(dir.path().join("empty.toml"), "")?;
+    host.pipeline(dir.path(), &["publish", "empty.toml"])?;
+    let (mut times, mut late) = (Vec::new(), String::new());
+    std::thread::scope(|scope| {
+        let load = scope.spawn(|| host.loaded_for(INGEST_SECONDS));
+        let until = Instant::now() + Duration::from_secs(INGEST_SECONDS - 1);
+        while Instant::now() < until {
+            let begun = Instant::now();
+            host.pipeline(dir.path(), &["rollback"])?;
+            times.push(begun.elapsed().as_secs_f64() * 1e3);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        late = host.late_batches()?;
+        load.join().expect("a load does not panic").map(drop)
+    })?;
+    host.stop()?;
+    let slowest = times.iter().copied().fold(0.0, f64::max);
+    let detail =
+        format!("median {:.0} of {} swaps under full load; {late}", median(times.clone()), times.len());
+    Ok(Row::at_most("swap, command to all workers of one machine, slowest, ms", 1_000.0, slowest, &detail))
+}
+
 /// What a load of so many seconds came to.
 struct Loaded {
     rate: f64,
@@ -87,6 +135,7 @@ struct Loaded {
 struct Host {
     child: Child,
     address: String,
+    admin: String,
 }
 
 impl Host {
@@ -109,7 +158,42 @@ impl Host {
         let address = line.split("ingest=http://").nth(1).and_then(|rest| rest.split(' ').next());
         let address =
             address.with_context(|| format!("{} did not start: {line:?}", binary.display()))?.to_owned();
-        Ok(Host { child, address })
+        let admin = line.trim().split("admin=").nth(1).context("an admin address")?.to_owned();
+        Ok(Host { child, address, admin })
+    }
+
+    /// `tamis pipeline`, and waits until every worker is there.
+    fn pipeline(&self, dir: &Path, args: &[&str]) -> anyhow::Result<()> {
+        let tamis = |args: &[&str]| {
+            let mut command = Command::new(binary()?);
+            command.current_dir(dir).arg("pipeline").args(args).args(["--json", "--admin", &self.admin]);
+            let output = command.stderr(Stdio::inherit()).output()?;
+            anyhow::ensure!(output.status.success(), "tamis pipeline {args:?}: {}", output.status);
+            anyhow::Ok(serde_json::from_slice::<serde_json::Value>(&output.stdout)?)
+        };
+        let generation = tamis(args)?["generation"].clone();
+        loop {
+            let shown = tamis(&["show"])?;
+            let workers = shown["workers"].as_array().context("workers")?;
+            if workers.iter().all(|worker| *worker == generation) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Batches above 50 ms, in words.
+    fn late_batches(&self) -> anyhow::Result<String> {
+        let mut stream = TcpStream::connect(self.admin.trim_start_matches("http://"))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let count = |le: &str| -> u64 {
+            let of =
+                text.lines().filter(|l| l.starts_with("tamis_worker_batch_seconds_bucket") && l.contains(le));
+            of.filter_map(|l| l.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+        };
+        let (all, in_time) = (count("le=\"+Inf\""), count("le=\"0.05\""));
+        Ok(format!("{} of {all} batches later than 50 ms", all - in_time))
     }
 
     /// Loads it from another process.

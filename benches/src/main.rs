@@ -4,6 +4,7 @@
 
 mod flat;
 mod http;
+mod languages;
 mod measure;
 mod pipeline;
 mod plugin_call;
@@ -46,6 +47,9 @@ fn main() -> anyhow::Result<()> {
     let mut rows: Vec<Row> = Vec::new();
     if wanted("plugin") {
         show(&mut rows, plugin_call::rows(&records, cache.path())?);
+    }
+    if wanted("languages") {
+        show(&mut rows, languages::rows(&records, cache.path(), &tokio)?);
     }
     if wanted("scrub") {
         show(&mut rows, scrub::rows(&records, cache.path())?);
@@ -93,7 +97,7 @@ fn show(rows: &mut Vec<Row>, more: Vec<Row>) {
 }
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-const HEAD: &str = "# Benchmarks\n\nWritten by `make bench`; `tamis-benches NAME...` (plugin, scrub, pipeline, workers, flat, http) measures some and replaces their rows. \
+const HEAD: &str = "# Benchmarks\n\nWritten by `make bench`; `tamis-benches NAME...` (plugin, languages, scrub, pipeline, workers, flat, http) measures some and replaces their rows. \
     Medians of several rounds in turn; ratios within one run, since machines are noisy.\n\n| what | bar | measured | |\n|---|---|---|---|\n";
 
 /// Rows that were not measured this time stay.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use host_event::{Body, Book, Doc, OutcomeCount, ProjectId, Record};
-use host_pipeline::{Accepted, ChunkPlace, End, Settled, Sink, Stop, Worker, WorkerConfig, WorkerMetrics};
+use host_pipeline::{
+    Accepted, ChunkPlace, End, Plans, Settled, Sink, Stop, Worker, WorkerConfig, WorkerMetrics,
+};
 use host_queue::{Embedded, EmbeddedConfig, Queue};
 use host_sink::{ParquetSink, SinkConfig};
 use tokio::runtime::Runtime;
@@ -48,6 +50,11 @@ fn queue(dir: &Path, records: &[Record], partitions: u32, tokio: &Runtime) -> Ar
 
 /// From records in the queue to closed chunks on disk, with a worker for each partition.
 pub fn ours(records: &[Record], workers: u32, plugins: &Arc<FourPlugins>, tokio: &Runtime) -> Took {
+    worked(records, workers, Arc::clone(plugins), tokio)
+}
+
+/// The same with any plans.
+pub fn worked(records: &[Record], workers: u32, plans: Arc<impl Plans>, tokio: &Runtime) -> Took {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let queue = queue(&dir.path().join("queue"), records, workers, tokio);
     let sink: Arc<dyn Sink> = Arc::new(sink(&dir.path().join("store"), tokio));
@@ -57,7 +64,7 @@ pub fn ours(records: &[Record], workers: u32, plugins: &Arc<FourPlugins>, tokio:
         partition,
         queue: Arc::clone(&queue) as Arc<dyn Queue>,
         sink: Arc::clone(&sink),
-        plans: Arc::clone(plugins) as _,
+        plans: Arc::clone(&plans) as _,
         book: Arc::new(Nobody),
         config: WorkerConfig { chunk_bytes_max: CHUNK_BYTES_MAX, ..WorkerConfig::default() },
         stop: Arc::clone(&stop),
