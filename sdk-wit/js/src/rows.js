@@ -1,0 +1,103 @@
+// The columns that a plugin has pulled of the current batch, by path.
+//
+// A column is pulled at the first use of its path, for the whole batch, and is an array with an entry per row from then on: what a plugin
+// reads per event is then a member of an object and an element of an array, which is all that an interpreter can do fast.
+
+import { numbersOf, textsOf } from "./columns.js";
+import { join, listOfLastStar, quote } from "./paths.js";
+
+const ENDED = "an event, an item or a leaf was used after the call that it belongs to: keep what you read, not the event";
+
+/** Stands in the place of the host, and of what was pulled, where a call is over. */
+export const ended = new Proxy({}, {
+  get() {
+    throw new Error(ENDED);
+  },
+});
+
+/** The events of the batch, or the items of one list in all of them. */
+export class Rows {
+  constructor(source, prefix, all) {
+    this.source = source;
+    this.prefix = prefix;
+    this.all = all;
+    all.push(this);
+    this.clear();
+  }
+
+  clear() {
+    // A path that is not there yet is looked for in the prototype, and pulled by that: so reading one that is there needs no question.
+    this.texts = Object.create(new Proxy({}, { get: (_, path) => this.pullTexts(path) }));
+    this.numbers = Object.create(null);
+    this.jsons = Object.create(null);
+    this.tags = Object.create(null);
+    this.counts = Object.create(null);
+    this.lists = Object.create(null);
+  }
+
+  /** Ends the batch: what was pulled goes, and nothing can be pulled by what was kept of it. */
+  end() {
+    for (const rows of this.all) {
+      rows.clear();
+      rows.source = ended;
+      // A cycle would wait for the garbage collector.
+      rows.all = [];
+    }
+  }
+
+  pullTexts(path) {
+    return (this.texts[path] = this.column(path, textsOf(this.source.strings(join(this.prefix, path)))));
+  }
+
+  pullNumbers(path) {
+    return (this.numbers[path] = this.column(path, numbersOf(this.source.numbers(join(this.prefix, path)))));
+  }
+
+  pullJsons(path) {
+    return (this.jsons[path] = this.column(path, textsOf(this.source.json(join(this.prefix, path)))));
+  }
+
+  pullTags(key) {
+    return (this.tags[key] = textsOf(this.source.strings(join(this.prefix, `tags.${quote(key)}`))));
+  }
+
+  pullCounts(path) {
+    return (this.counts[path] = this.column(path, this.source.counts(join(this.prefix, path))));
+  }
+
+  /** The list under `path`: where the items of each row begin, and the items as rows. */
+  list(path) {
+    return this.lists[path] ?? this.pullList(path);
+  }
+
+  pullList(path) {
+    const full = join(this.prefix, path);
+    let next = 0;
+    let starts = [0];
+    for (const count of this.source.counts(full)) starts.push((next += count));
+    const outer = listOfLastStar(path);
+    if (outer !== undefined) starts = this.list(outer).starts.map((row) => starts[row]);
+    return (this.lists[path] = { starts, rows: new Rows(this.source, join(full, "*"), this.all) });
+  }
+
+  /** A column of a path with stars has several values for a row; they are kept in `ofRows`. */
+  column(path, values) {
+    const outer = listOfLastStar(path);
+    if (outer === undefined) return values;
+    const { starts } = this.list(outer);
+    const every = [];
+    const firsts = [];
+    for (let row = 0; row + 1 < starts.length; row++) {
+      const of = values.slice(starts[row], starts[row + 1]);
+      every.push(of);
+      firsts.push(of.find((value) => value !== undefined));
+    }
+    firsts.ofRows = every;
+    return firsts;
+  }
+}
+
+/** All values of a row. */
+export function everyOf(column, row) {
+  return column.ofRows === undefined ? [column[row]] : column.ofRows[row];
+}
