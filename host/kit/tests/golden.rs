@@ -79,17 +79,20 @@ moody: 1 passed, 1 failed
 fn what_traps_is_named_with_its_lines() {
     let folder = Folder::new(&[
         ("t.json", r#"[{"message":"fine"},{"message":"trap"}]"#),
-        ("t.expect.json", r#"["keep","keep"]"#),
+        ("t.expect.json", r#"[{"drop":"loud"},"keep"]"#),
     ]);
     let shown = folder.shown();
-    let want = "FAILED DIR/tests/t.json (2 events)
+    let want = r#"FAILED DIR/tests/t.json (2 events)
   event 1 (00000000000000000000000000000002) failed: trap: wasm trap: wasm `unreachable` instruction executed
     it wrote error: this is the end
     in give_up (src/moody.wat:18)
     in verdict (src/moody.wat:20)
     in filter (src/moody.wat:36)
+  event 0 (00000000000000000000000000000001)
+      expected  {"drop":"loud"}
+      answered  "keep"
 moody: 0 passed, 1 failed
-";
+"#;
     assert_eq!(shown, want);
 }
 
