@@ -56,30 +56,23 @@ export class Cutter {
   }
 }
 
-/** A text for each row, `undefined` where there is none. */
+/**
+ * Reads the text of a row, `undefined` where there is none. Texts are cut when they are asked for: making a string costs as much as finding
+ * it, and of most columns of frames a plugin looks at few rows.
+ */
 export function textsOf({ presence, offsets, data }) {
-  const count = presence.length;
-  const values = new Array(count);
   const cutter = new Cutter(data);
-  const dense = presence.indexOf(0) === -1;
-  let from = 0;
-  if (dense && cutter.ascii) {
-    // Nearly every column is like this.
-    const cut = cutter.text.substring.bind(cutter.text);
-    for (let row = 0; row < count; ) values[row] = cut(from, (from = offsets[++row]));
-    return values;
-  }
-  for (let row = 0; row < count; row++) {
-    const to = offsets[row + 1];
-    values[row] = presence[row] === 1 ? cutter.cut(from, to) : undefined;
-    from = to;
-  }
-  return values;
+  const cut = cutter.ascii ? cutter.text.substring.bind(cutter.text) : (from, to) => cutter.cut(from, to);
+  if (presence.indexOf(0) === -1) return (row) => cut(offsets[row], offsets[row + 1]);
+  return (row) => (presence[row] === 1 ? cut(offsets[row], offsets[row + 1]) : undefined);
 }
 
-/** A number for each row, `undefined` where there is none. */
+/** Reads the number of a row, `undefined` where there is none. */
 export function numbersOf({ presence, values }) {
-  const numbers = Array.from(values);
-  for (let row = presence.indexOf(0); row !== -1; row = presence.indexOf(0, row + 1)) numbers[row] = undefined;
-  return numbers;
+  return (row) => (presence[row] === 1 ? values[row] : undefined);
+}
+
+/** Reads the count of a row. */
+export function countsOf(counts) {
+  return (row) => counts[row];
 }

@@ -1,7 +1,7 @@
 // One event of the batch, and the items of its lists.
 
 import { keep } from "./answers.js";
-import { ended, everyOf, Rows } from "./rows.js";
+import { ended, allOf, Rows } from "./rows.js";
 
 /** One item of a list within an event; paths are relative to it. An event is one, too. */
 export class Item {
@@ -11,16 +11,15 @@ export class Item {
   }
 
   text(path) {
-    return this.rows.texts[path][this.row];
+    return this.rows.texts[path](this.row);
   }
 
   texts(path) {
-    return everyOf(this.rows.texts[path], this.row);
+    return allOf(this.rows.texts[path], this.row);
   }
 
   number(path) {
-    const column = this.rows.numbers[path];
-    return column === undefined ? this.rows.pullNumbers(path)[this.row] : column[this.row];
+    return this.rows.numbers[path](this.row);
   }
 
   flag(path) {
@@ -29,7 +28,7 @@ export class Item {
   }
 
   json(path) {
-    return (this.rows.jsons[path] ?? this.rows.pullJsons(path))[this.row];
+    return this.rows.jsons[path](this.row);
   }
 
   count(path) {
@@ -40,11 +39,11 @@ export class Item {
   }
 
   counts(path) {
-    return everyOf(this.rows.counts[path] ?? this.rows.pullCounts(path), this.row);
+    return allOf(this.rows.counts[path], this.row);
   }
 
   items(path) {
-    const { starts, rows } = this.rows.list(path);
+    const { starts, rows } = this.rows.lists[path];
     const end = starts[this.row + 1];
     const items = [];
     for (let row = starts[this.row]; row < end; row++) items.push(new Item(rows, row));
@@ -63,8 +62,7 @@ export class Event extends Item {
   }
 
   tag(key) {
-    const column = this.rows.tags[key];
-    return column === undefined ? this.rows.pullTags(key)[this.row] : column[this.row];
+    return this.rows.tags[key](this.row);
   }
 
   exceptions() {
@@ -98,7 +96,7 @@ export function overEvents(source, count, decide, state, note) {
   const event = new Event(rows, 0);
   let texts = rows.texts;
   let row = 0;
-  event.text = (path) => texts[path][row];
+  event.text = (path) => texts[path](row);
   for (; row < count; row++) {
     event.row = row;
     const answer = decide(event, state);

@@ -1,9 +1,9 @@
 // The columns that a plugin has pulled of the current batch, by path.
 //
-// A column is pulled at the first use of its path, for the whole batch, and is an array with an entry per row from then on: what a plugin
-// reads per event is then a member of an object and an element of an array, which is all that an interpreter can do fast.
+// A column is pulled at the first use of its path, for the whole batch, and is a function of the row from then on. What a plugin reads per event
+// is then a member of an object and a call, which an interpreter can do fast.
 
-import { numbersOf, textsOf } from "./columns.js";
+import { countsOf, numbersOf, textsOf } from "./columns.js";
 import { join, listOfLastStar, quote } from "./paths.js";
 
 const ENDED = "an event, an item or a leaf was used after the call that it belongs to: keep what you read, not the event";
@@ -22,24 +22,21 @@ export class Rows {
     this.prefix = prefix;
     this.all = all;
     all.push(this);
-    this.clear();
-  }
 
-  clear() {
     // A path that is not there yet is looked for in the prototype, and pulled by that: so reading one that is there needs no question.
-    this.texts = Object.create(new Proxy({}, { get: (_, path) => this.pullTexts(path) }));
-    this.numbers = Object.create(null);
-    this.jsons = Object.create(null);
-    this.tags = Object.create(null);
-    this.counts = Object.create(null);
-    this.lists = Object.create(null);
+    const pulled = (pull) => Object.create(new Proxy({}, { get: (_, path) => pull.call(this, path) }));
+    this.texts = pulled(this.pullTexts);
+    this.numbers = pulled(this.pullNumbers);
+    this.jsons = pulled(this.pullJsons);
+    this.tags = pulled(this.pullTags);
+    this.counts = pulled(this.pullCounts);
+    this.lists = pulled(this.pullList);
   }
 
   /** Ends the batch: what was pulled goes, and nothing can be pulled by what was kept of it. */
   end() {
     for (const rows of this.all) {
-      rows.clear();
-      rows.source = ended;
+      rows.texts = rows.numbers = rows.jsons = rows.tags = rows.counts = rows.lists = ended;
       // A cycle would wait for the garbage collector.
       rows.all = [];
     }
@@ -62,42 +59,42 @@ export class Rows {
   }
 
   pullCounts(path) {
-    return (this.counts[path] = this.column(path, this.source.counts(join(this.prefix, path))));
+    return (this.counts[path] = this.column(path, countsOf(this.source.counts(join(this.prefix, path)))));
   }
 
   /** The list under `path`: where the items of each row begin, and the items as rows. */
-  list(path) {
-    return this.lists[path] ?? this.pullList(path);
-  }
-
   pullList(path) {
     const full = join(this.prefix, path);
-    let next = 0;
+    const counts = this.source.counts(full);
     let starts = [0];
-    for (const count of this.source.counts(full)) starts.push((next += count));
+    for (let i = 0, next = 0; i < counts.length; i++) starts.push((next += counts[i]));
     const outer = listOfLastStar(path);
-    if (outer !== undefined) starts = this.list(outer).starts.map((row) => starts[row]);
+    if (outer !== undefined) starts = this.lists[outer].starts.map((row) => starts[row]);
     return (this.lists[path] = { starts, rows: new Rows(this.source, join(full, "*"), this.all) });
   }
 
-  /** A column of a path with stars has several values for a row; they are kept in `ofRows`. */
-  column(path, values) {
+  /** A column of a path with stars has several values for a row: the first there is counts, and `all` gives all. */
+  column(path, read) {
     const outer = listOfLastStar(path);
-    if (outer === undefined) return values;
-    const { starts } = this.list(outer);
-    const every = [];
-    const firsts = [];
-    for (let row = 0; row + 1 < starts.length; row++) {
-      const of = values.slice(starts[row], starts[row + 1]);
-      every.push(of);
-      firsts.push(of.find((value) => value !== undefined));
-    }
-    firsts.ofRows = every;
-    return firsts;
+    if (outer === undefined) return read;
+    const { starts } = this.lists[outer];
+    const first = (row) => {
+      for (let at = starts[row]; at < starts[row + 1]; at++) {
+        const value = read(at);
+        if (value !== undefined) return value;
+      }
+      return undefined;
+    };
+    first.all = (row) => {
+      const values = [];
+      for (let at = starts[row]; at < starts[row + 1]; at++) values.push(read(at));
+      return values;
+    };
+    return first;
   }
 }
 
 /** All values of a row. */
-export function everyOf(column, row) {
-  return column.ofRows === undefined ? [column[row]] : column.ofRows[row];
+export function allOf(column, row) {
+  return column.all === undefined ? [column(row)] : column.all(row);
 }
