@@ -6,7 +6,7 @@
 mod files;
 mod render;
 
-pub(crate) use render::printable;
+pub(crate) use render::{printable, write_failures};
 
 use std::path::{Path, PathBuf};
 
@@ -282,9 +282,11 @@ pub(crate) fn failure(event: Option<EventName>, seen: Vec<Seen>, trouble: Troubl
         Some(Failed { reason, cause, frames }) => (reason.to_owned(), cause, frames),
         None => (trouble.reason, trouble.detail, Vec::new()),
     };
+    // An interpreter without a name section says nothing that way; what it wrote does.
+    let named = || frames.iter().filter(|frame| !frame.function.starts_with("<wasm function"));
     // If there is nothing else, then the library is what went wrong.
-    let all_of_a_library = frames.iter().all(Frame::is_of_a_library);
-    let own = frames.into_iter().filter(|frame| all_of_a_library || !frame.is_of_a_library());
+    let has_own = named().any(|frame| !frame.is_of_a_library());
+    let own = named().filter(|frame| !has_own || !frame.is_of_a_library()).cloned();
     let frame = |Frame { function, file, line }| BacktraceFrame { function, file, line };
     Failure { event, reason, cause, backtrace: own.map(frame).collect(), log }
 }

@@ -208,3 +208,13 @@ fn every_kind_has_its_form() {
         assert!(folder.test(false, None).unwrap().is_fine());
     }
 }
+
+#[test]
+fn one_mistake_is_shown_once() {
+    let three = r#"[{"message":"trap"},{"message":"fine"},{"message":"too"}]"#;
+    let folder = Folder::new(&[("t.json", three)]);
+    let shown = folder.shown();
+    let want = "  event 0 (00000000000000000000000000000001), event 2 (00000000000000000000000000000003) failed: trap: ";
+    assert!(shown.contains(want) && shown.matches("in give_up").count() == 1, "{shown}");
+    assert_eq!(folder.test(false, None).unwrap().files[0].failures.len(), 2);
+}
