@@ -283,7 +283,8 @@ pub(crate) fn failure(event: Option<EventName>, seen: Vec<Seen>, trouble: Troubl
         None => (trouble.reason, trouble.detail, Vec::new()),
     };
     // An interpreter without a name section says nothing that way; what it wrote does.
-    let named = || frames.iter().filter(|frame| !frame.function.starts_with("<wasm function"));
+    let has_name = |name: &str| !name.starts_with("<wasm function") && !name.starts_with("adapter ");
+    let named = || frames.iter().filter(|frame| has_name(&frame.function));
     // If there is nothing else, then the library is what went wrong.
     let has_own = named().any(|frame| !frame.is_of_a_library());
     let own = named().filter(|frame| !has_own || !frame.is_of_a_library()).cloned();

@@ -218,3 +218,20 @@ fn one_mistake_is_shown_once() {
     assert!(shown.contains(want) && shown.matches("in give_up").count() == 1, "{shown}");
     assert_eq!(folder.test(false, None).unwrap().files[0].failures.len(), 2);
 }
+
+#[test]
+fn what_a_plugin_forgot_to_ask_for_fails() {
+    let mut folder = Folder::new(&[("a.json", "[{},{},{},{},{},{}]")]);
+    folder.subject.reads = "release".to_owned();
+    let shown = folder.shown();
+    assert!(
+        shown.contains(
+            "), event 2 (00000000000000000000000000000003) and 3 more failed: grant: reading \"message\" "
+        ),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("    add it to what the plugin asks for: reads or writes in its plugin.toml"),
+        "{shown}"
+    );
+}

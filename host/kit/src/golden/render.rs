@@ -11,6 +11,8 @@ use crate::trial::LogLine;
 const VALUE_MAX: usize = 300;
 /// Characters of what a guest wrote at once: a traceback is one such line.
 const LOG_LINE_MAX: usize = 4000;
+/// Events that are named of those that fail for one reason.
+const EVENTS_SHOWN_MAX: usize = 3;
 /// Functions of a backtrace that are shown.
 const FRAMES_MAX: usize = 12;
 
@@ -92,9 +94,19 @@ pub(crate) fn write_failures(f: &mut fmt::Formatter<'_>, failures: &[Failure]) -
         let names: Vec<String> = events.map(ToString::to_string).collect();
         let who = match &names[..] {
             [] => "init".to_owned(),
+            names if names.len() > EVENTS_SHOWN_MAX + 1 => {
+                let more = names.len() - EVENTS_SHOWN_MAX;
+                format!("{} and {more} more", names[..EVENTS_SHOWN_MAX].join(", "))
+            }
             names => names.join(", "),
         };
         writeln!(f, "  {who} failed: {}: {}", failure.reason, failure.cause)?;
+        if failure.reason == "grant" {
+            writeln!(
+                f,
+                "    add it to what the plugin asks for: reads or writes in its plugin.toml, in Rust of export!"
+            )?;
+        }
         for LogLine { level, line } in &failure.log {
             let line = cut(&printable(line), LOG_LINE_MAX).replace('\n', "\n      ");
             writeln!(f, "    it wrote {level}: {line}")?;
