@@ -1,6 +1,6 @@
 /* All of the SDK: compile this file and your own, with this folder in the path of includes. */
 #if !defined(__wasm__) && !defined(_GNU_SOURCE)
-#define _GNU_SOURCE /* for the native tests: mkstemp, pipes */
+#define _GNU_SOURCE /* for the native tests: pipes, names of signals */
 #endif
 
 #include "tamis.h"

@@ -297,6 +297,15 @@ TAMIS_PRINTS_ void tamis_debug(const char *format, ...);
  * failing assert and abort do the same. */
 TAMIS_NORETURN_ TAMIS_PRINTS_ void tamis_panic(const char *format, ...);
 
+/* The C library would write several fragments for the one and nothing for the other. Whatever order headers are included in, both the
+ * declaration and the use have the new name. */
+#ifdef __wasm__
+#define abort tamis_abort_
+#define __assert_fail tamis_assert_fail_
+TAMIS_NORETURN_ void tamis_abort_(void);
+TAMIS_NORETURN_ void tamis_assert_fail_(const char *condition, const char *file, int line, const char *function);
+#endif
+
 /* ---- Making a plugin -------------------------------------------------------------------------------------------------- */
 
 typedef void (*tamis_init_)(tamis_config config);

@@ -73,6 +73,8 @@ tamis_answers *tamis_try(const char *config, const char *events);
     tamis_expect_fingerprint_(answers, event, index, kind, fingerprint, __FILE__, __LINE__)
 /* The configuration is refused with a message that begins like this. */
 #define TAMIS_EXPECT_ERROR(answers, begin) tamis_expect_error_(answers, begin, __FILE__, __LINE__)
+/* The plugin, or the host in its place, ends the call with a message that has `part` in it. */
+#define TAMIS_EXPECT_PANIC(config, events, part) tamis_expect_panic_(config, events, part, __FILE__, __LINE__)
 
 void tamis_test_add_(const char *name, void (*run)(void));
 __attribute__((format(printf, 4, 5))) void tamis_expect_(bool holds, const char *file, int line, const char *format, ...);
@@ -82,6 +84,7 @@ void tamis_expect_edit_(const tamis_answers *answers, size_t index, const char *
     const char *rule, const char *file, int line);
 void tamis_expect_fingerprint_(const tamis_answers *answers, size_t event, size_t index, const char *kind, const char *fingerprint,
     const char *file, int line);
+void tamis_expect_panic_(const char *config, const char *events, const char *part, const char *file, int line);
 void tamis_expect_error_(const tamis_answers *answers, const char *begin, const char *file, int line);
 
 #ifdef __cplusplus

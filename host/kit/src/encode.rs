@@ -95,7 +95,7 @@ fn cleaned(module: &[u8], debug: DebugInfo) -> Result<Vec<u8>, KitError> {
     Ok(kept)
 }
 
-fn write_leb(mut value: usize, out: &mut Vec<u8>) {
+pub(crate) fn write_leb(mut value: usize, out: &mut Vec<u8>) {
     while value > 0x7f {
         out.push(value as u8 | 0x80);
         value >>= 7;

@@ -10,18 +10,22 @@ mod encode;
 mod events;
 mod golden;
 mod inspect;
+mod lang;
 mod one;
+mod project;
+mod tools;
 mod trial;
 
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
+use host_pipeline::StageKind;
 use host_plugin::BadComponent;
 use thiserror::Error;
 
 pub use bench::{BatchCost, BenchError, BenchPlan, BenchReport, PulledColumn, StartCost, bench};
-pub use build::{Built, RUST_TARGET, build_rust, build_rust_with};
+pub use build::{Built, OUT, build, build_with};
 pub use columns::{BadPull, Pull, Pulled, batch_of, describe_pull, write_raw};
 pub use diff::Difference;
 pub use encode::{DebugInfo, WIT, encode, encode_as, encode_with};
@@ -31,11 +35,21 @@ pub use golden::{
     TestsError, golden, tests_beside,
 };
 pub use inspect::{About, Inspection, inspect};
+pub use lang::rust::RUST_TARGET;
 pub use one::{AnswerOfEvent, RunReport, run_events};
+pub use project::{Language, PROJECT_FILE, Project, ProjectError, Said};
 pub use trial::{Lines, LogLine, Subject, TrialError, Workbench};
 
 #[derive(Debug, Error)]
 pub enum KitError {
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    #[error("{what} is not installed: run `{install}`")]
+    Missing { what: &'static str, install: String },
+    #[error("{PROJECT_FILE} says that it is a {}, and it was built as a {}", said.as_str(), found.as_str())]
+    OtherKind { said: StageKind, found: StageKind },
+    #[error("{PROJECT_FILE} has the name {said:?}, and Cargo.toml {package:?}: they must be the same")]
+    OtherName { said: String, package: String },
     #[error("there is no crate in {dir:?}")]
     NoCrate { dir: PathBuf, source: io::Error },
     #[error("{manifest:?} is of no package, perhaps of a workspace")]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::batch_of;
 use crate::bench::{PulledColumn, median, summed, write_columns};
-use crate::golden::{EventName, Failure, failure, name, printable};
+use crate::golden::{EventName, Failure, failure, name, printable, write_failures};
 use crate::trial::{Answered, Loaded, LogLine, Subject, Trouble, Workbench, ask, first_failure, title};
 
 /// Calls behind the first one.
@@ -136,9 +136,7 @@ fn first_pulls(seen: &[Seen]) -> Vec<host_plugin::Pull> {
 impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", title(&self.plugin, &self.version, self.kind))?;
-        for failure in &self.failures {
-            write!(f, "{failure}")?;
-        }
+        write_failures(f, &self.failures)?;
         for AnswerOfEvent { event, answer } in &self.answers {
             writeln!(f, "\n{event}")?;
             let pretty = host_event::Doc::parse(answer.get().to_owned()).map(|doc| {

@@ -34,7 +34,7 @@ fn says_what_is_no_plugin() {
     let table = [
         ("host/event", "package host-event makes no WebAssembly"),
         (".", "is of no package"),
-        ("host", "there is no crate in"),
+        ("host", "there is no plugin.toml, and no Cargo.toml either"),
     ];
     let out = tempfile::tempdir().unwrap();
     for (dir, want) in table {

@@ -79,17 +79,20 @@ moody: 1 passed, 1 failed
 fn what_traps_is_named_with_its_lines() {
     let folder = Folder::new(&[
         ("t.json", r#"[{"message":"fine"},{"message":"trap"}]"#),
-        ("t.expect.json", r#"["keep","keep"]"#),
+        ("t.expect.json", r#"[{"drop":"loud"},"keep"]"#),
     ]);
     let shown = folder.shown();
-    let want = "FAILED DIR/tests/t.json (2 events)
+    let want = r#"FAILED DIR/tests/t.json (2 events)
   event 1 (00000000000000000000000000000002) failed: trap: wasm trap: wasm `unreachable` instruction executed
     it wrote error: this is the end
     in give_up (src/moody.wat:18)
     in verdict (src/moody.wat:20)
     in filter (src/moody.wat:36)
+  event 0 (00000000000000000000000000000001)
+      expected  {"drop":"loud"}
+      answered  "keep"
 moody: 0 passed, 1 failed
-";
+"#;
     assert_eq!(shown, want);
 }
 
@@ -204,4 +207,31 @@ fn every_kind_has_its_form() {
         assert_eq!(compact, want, "{kind:?}: {text}");
         assert!(folder.test(false, None).unwrap().is_fine());
     }
+}
+
+#[test]
+fn one_mistake_is_shown_once() {
+    let three = r#"[{"message":"trap"},{"message":"fine"},{"message":"too"}]"#;
+    let folder = Folder::new(&[("t.json", three)]);
+    let shown = folder.shown();
+    let want = "  event 0 (00000000000000000000000000000001), event 2 (00000000000000000000000000000003) failed: trap: ";
+    assert!(shown.contains(want) && shown.matches("in give_up").count() == 1, "{shown}");
+    assert_eq!(folder.test(false, None).unwrap().files[0].failures.len(), 2);
+}
+
+#[test]
+fn what_a_plugin_forgot_to_ask_for_fails() {
+    let mut folder = Folder::new(&[("a.json", "[{},{},{},{},{},{}]")]);
+    folder.subject.reads = "release".to_owned();
+    let shown = folder.shown();
+    assert!(
+        shown.contains(
+            "), event 2 (00000000000000000000000000000003) and 3 more failed: grant: reading \"message\" "
+        ),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("    add it to what the plugin asks for: reads or writes in its plugin.toml"),
+        "{shown}"
+    );
 }

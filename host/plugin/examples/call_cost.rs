@@ -20,7 +20,7 @@ const ROUNDS: usize = 15;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dir = tempfile::tempdir()?;
-    let built = host_kit::build_rust(&here.join("../../benches/guest"), dir.path())?;
+    let built = host_kit::build(&here.join("../../benches/guest"), dir.path())?;
     let clock = Arc::new(Instant::now);
     let config = RuntimeConfig {
         cache_dir: dir.path().join("cache"),

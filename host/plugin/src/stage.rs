@@ -106,10 +106,11 @@ impl PluginStage {
         (found, last)
     }
 
+    /// What the guest wrote, and where it was, is said once and not a thousand times.
     fn give_up(&self, found: &mut Isolation, columns: &Columns, part: Range<usize>, last: &Failure) {
+        let why = if found.faults.is_empty() { &last.detail } else { &last.cause };
         let detail = format!(
-            "not asked about alone, after others of its batch (isolated_faults_max, isolation_time_max): {}",
-            last.detail
+            "not asked about alone, after others of its batch (isolated_faults_max, isolation_time_max): {why}"
         );
         let failure = Failure::new(last.reason, detail);
         for row in part {

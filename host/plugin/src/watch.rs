@@ -60,7 +60,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// A stack from where the author's own code went wrong: the library of Rust or Go has a dozen functions in front of it.
+    /// A stack from where the author's own code went wrong: the library of Rust, Go or Zig has a dozen functions in front of it.
     pub fn behind_a_panic(frames: &[Frame]) -> &[Frame] {
         let first = frames.iter().position(|frame| !frame.is_of_a_library());
         &frames[first.unwrap_or_default()..]
@@ -70,10 +70,11 @@ impl Frame {
     pub fn is_of_a_library(&self) -> bool {
         const NAMES: [&str; 8] =
             ["std::", "core::", "alloc::", "<std::", "<core::", "<alloc::", "__rustc::", "runtime."];
-        let in_rustc = |file: &str| file.starts_with("/rustc/") || file.contains("/rustlib/src/");
+        const FOLDERS: [&str; 3] = ["/rustc/", "/rustlib/src/", "/lib/std/"];
+        let of_library = |file: &str| FOLDERS.iter().any(|folder| file.contains(folder));
         self.function == "abort"
             || NAMES.iter().any(|prefix| self.function.starts_with(prefix))
-            || self.file.as_deref().is_some_and(in_rustc)
+            || self.file.as_deref().is_some_and(of_library)
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "it is a test, without the harness that says so")]
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +18,10 @@ fn main() -> ExitCode {
     if let [compile, data, cpu] = &args[..]
         && compile == "compile"
     {
+        if std::env::vars_os().any(|(name, _)| name != "LD_LIBRARY_PATH") {
+            std::io::stderr().write_all(b"the compiler has the host's environment").unwrap();
+            return ExitCode::FAILURE;
+        }
         tighten(Resource::Data, data);
         tighten(Resource::Cpu, cpu);
         return host_plugin::compile_child_main();

@@ -23,7 +23,7 @@ struct Component {
 impl Component {
     fn build() -> Component {
         let cache = tempfile::tempdir().unwrap();
-        let built = host_kit::build_rust(Path::new(env!("CARGO_MANIFEST_DIR")), cache.path()).unwrap();
+        let built = host_kit::build(Path::new(env!("CARGO_MANIFEST_DIR")), cache.path()).unwrap();
         let runtime = Runtime::new(RuntimeConfig {
             cache_dir: cache.path().join("cache"),
             compile: Compile::InProcess,

@@ -30,7 +30,7 @@ const EVENTS: [&str; 7] = [
 #[test]
 fn answers_as_natively() {
     let dir = tempfile::tempdir().unwrap();
-    let built = host_kit::build_rust(Path::new(env!("CARGO_MANIFEST_DIR")), dir.path()).unwrap();
+    let built = host_kit::build(Path::new(env!("CARGO_MANIFEST_DIR")), dir.path()).unwrap();
     let component: Arc<[u8]> = std::fs::read(built.path).unwrap().into();
     assert!(component.len() < COMPONENT_BYTES_MAX, "{} bytes", component.len());
     let runtime = Runtime::new(RuntimeConfig {

@@ -1,7 +1,8 @@
-/* The host on the author's machine: `tamis plugin columns FILE --pull ... --raw`, one process for each pull, so that paths and selectors
+/* The host on the author's machine: `tamis plugin columns - --pull ... --raw`, one process for each pull, so that paths and selectors
  * mean exactly what they mean in production. What it writes is little-endian, as this machine must be. */
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,8 +10,8 @@
 #error "native tests read the host's columns on a little-endian machine"
 #endif
 
-/* The file with the events; empty while there is no batch. */
-static char tamis_events_file_[64];
+/* A file with the events, that has no name any more; -1 while there is no batch. */
+static int tamis_events_file_ = -1;
 
 typedef struct tamis_answer_ {
     const char *at, *end;
@@ -24,12 +25,14 @@ static void tamis_exec_(const char **pulls, size_t len, int out) {
     argv[n++] = tamis && *tamis ? tamis : "tamis";
     argv[n++] = "plugin";
     argv[n++] = "columns";
-    argv[n++] = tamis_events_file_;
+    argv[n++] = "-";
     argv[n++] = "--raw";
     for (size_t i = 0; i < len; i++) {
         argv[n++] = "--pull";
         argv[n++] = pulls[i];
     }
+    lseek(tamis_events_file_, 0, SEEK_SET);
+    dup2(tamis_events_file_, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
     execvp(argv[0], (char *const *)(uintptr_t)argv);
     fprintf(stderr, "%s can not be run (%s): put the tamis binary on PATH, or name it in the variable TAMIS\n", argv[0], strerror(errno));
@@ -52,7 +55,7 @@ static tamis_answer_ tamis_read_all_(int from) {
 
 static tamis_answer_ tamis_columns_(const char **pulls, size_t len) {
     int ends[2], status = 0;
-    if (!tamis_events_file_[0]) tamis_panic("there is no batch now: events are there when the plugin is asked for its answer");
+    if (tamis_events_file_ < 0) tamis_panic("there is no batch now: events are there when the plugin is asked for its answer");
     if (pipe(ends) != 0) tamis_panic("no pipe to the tamis binary: %s", strerror(errno));
     fflush(NULL);
     pid_t child = fork();
@@ -132,7 +135,7 @@ static tamis_list_ tamis_host_counts_(tamis_str path) {
 
 /* All in one process: ids are of one. */
 static void tamis_host_leaves_(const tamis_str *selectors, size_t len, tamis_leaves_ *out) {
-    if (!len || !tamis_events_file_[0]) return;
+    if (!len || tamis_events_file_ < 0) return;
     const char **pulls = (const char **)tamis_alloc_(len * sizeof *pulls, 8);
     for (size_t i = 0; i < len; i++) {
         char *text = (char *)tamis_alloc_(selectors[i].len + 8, 1);

@@ -53,9 +53,8 @@ __attribute__((export_name("cabi_realloc"))) void *tamis_realloc_export_(void *o
     return memory;
 }
 
-/* What the C library would do by a few writes and a silent trap, in one line of the log. These are found before its own. */
-_Noreturn void abort(void) { tamis_panic("abort was called"); }
+_Noreturn void tamis_abort_(void) { tamis_panic("abort was called"); }
 
-_Noreturn void __assert_fail(const char *condition, const char *file, int line, const char *function) {
+_Noreturn void tamis_assert_fail_(const char *condition, const char *file, int line, const char *function) {
     tamis_panic("assertion failed: %s (%s:%d, %s)", condition, file, line, function);
 }

@@ -111,14 +111,13 @@ tamis_answers *tamis_try(const char *config, const char *events) {
         answers->error = (const char *)made->message.ptr;
         return answers;
     }
-    const char *folder = getenv("TMPDIR");
-    snprintf(tamis_events_file_, sizeof tamis_events_file_, "%s/tamis-test-XXXXXX", folder && strlen(folder) < 40 ? folder : "/tmp");
-    int file = mkstemp(tamis_events_file_);
+    FILE *file = tmpfile();
     size_t len = strlen(events);
-    if (file < 0 || write(file, events, len) != (ssize_t)len || close(file) != 0) tamis_panic("no file for the events: %s", strerror(errno));
+    if (!file || fwrite(events, 1, len, file) != len || fflush(file) != 0) tamis_panic("no file for the events: %s", strerror(errno));
+    tamis_events_file_ = fileno(file);
     tamis_ask_(answers);
-    unlink(tamis_events_file_);
-    tamis_events_file_[0] = 0;
+    tamis_events_file_ = -1;
+    fclose(file);
     tamis_block_now_ = NULL; /* the answers lie there: the next call gets memory of its own */
     return answers;
 }
@@ -189,6 +188,29 @@ void tamis_expect_error_(const tamis_answers *answers, const char *begin, const 
     const char *got = answers->error;
     tamis_expect_(got && strncmp(got, begin, strlen(begin)) == 0, file, line, "expected a refusal that begins with \"%s\", got %s", begin,
         got ? got : "none");
+}
+
+/* In a process of its own, since a panic ends it. */
+void tamis_expect_panic_(const char *config, const char *events, const char *part, const char *file, int line) {
+    int ends[2], status = 0;
+    if (pipe(ends) != 0) tamis_panic("no pipe to a test: %s", strerror(errno));
+    fflush(NULL);
+    pid_t child = fork();
+    if (child < 0) tamis_panic("no process for a test: %s", strerror(errno));
+    if (child == 0) {
+        close(ends[0]);
+        dup2(ends[1], STDERR_FILENO);
+        tamis_try(config, events);
+        _exit(0);
+    }
+    close(ends[1]);
+    tamis_answer_ said = tamis_read_all_(ends[0]);
+    close(ends[0]);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    tamis_str text = { said.at, (size_t)(said.end - said.at) };
+    bool ended = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+    tamis_expect_(ended && tamis_contains(text, tamis_str_of(part)), file, line, "expected a panic with \"%s\", got %s: " TAMIS_FMT, part,
+        ended ? "another" : "none", TAMIS_ARG(text));
 }
 
 /* ---- Running ---- */

@@ -157,3 +157,8 @@ TAMIS_TEST(mistakes_of_the_configuration_are_named) {
     TAMIS_EXPECT_KEEP(tamis_try("null", "{}"), 0);
     TAMIS_EXPECT_KEEP(tamis_try("{\"what\": null}", "{}"), 0);
 }
+
+TAMIS_TEST(what_the_host_would_refuse_is_a_panic) {
+    TAMIS_EXPECT_PANIC(TAMIS_JSON({"paths": ["a..b"]}), "{}", "the host ends the call: path \"a..b\": a segment is empty");
+    TAMIS_EXPECT_PANIC("{}", "[{]", "tamis plugin columns gave no columns of the events");
+}

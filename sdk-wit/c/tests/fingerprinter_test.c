@@ -27,3 +27,8 @@ TAMIS_TEST(the_hash_is_md5) {
     TAMIS_EXPECT_FINGERPRINT(answers, 1, 1, "hash", "bc717ed482b8ef15d8abc36546fb9967");
     TAMIS_EXPECT_FINGERPRINT(answers, 2, 1, "hash", "a664cc715f92064808c340c6482e5a26");
 }
+
+TAMIS_TEST(a_fingerprint_has_a_length) {
+    TAMIS_EXPECT_PANIC("{}", TAMIS_JSON({"parts": [""]}), "a fingerprint has 1 to 64 bytes, and this one has 0");
+    TAMIS_EXPECT_PANIC("{}", TAMIS_JSON({"parts": ["01234567890123456789012345678901234567890123456789012345678901234"]}), "and this one has 65");
+}

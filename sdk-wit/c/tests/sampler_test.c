@@ -41,3 +41,7 @@ TAMIS_TEST(many_rules_keep_their_numbers) {
 TAMIS_TEST(a_configuration_that_nothing_reads_is_refused) {
     TAMIS_EXPECT_ERROR(tamis_try(TAMIS_JSON({"rate": 1}), "{}"), "rate: unknown key");
 }
+
+TAMIS_TEST(a_rule_has_a_name) {
+    TAMIS_EXPECT_PANIC("{}", TAMIS_JSON({"rule": ""}), "the rule of a sampler has 1 to 512 bytes, and this one has 0");
+}

@@ -78,3 +78,19 @@ TAMIS_TEST(all_operations) {
     TAMIS_EXPECT_EDIT(answers, 3, "a", "hash", "4", "4");
     TAMIS_EXPECT(strcmp(answers->edits[3].with, "key") == 0);
 }
+
+#define EDIT(edit) "{\"selectors\": [\"**\", \"$number\"], \"edits\": [" edit "]}"
+
+TAMIS_TEST(edits_that_the_host_would_refuse_are_panics) {
+    static const struct {
+        const char *config, *event, *part;
+    } cases[] = {
+        { EDIT("{\"op\":\"r\",\"rule\":\"1\",\"start\":2,\"end\":4}"), "{\"a\":\"123\"}", "a has 3 bytes: there is no range 2..4" },
+        { EDIT("{\"op\":\"r\",\"rule\":\"1\",\"start\":2,\"end\":1}"), "{\"a\":\"123\"}", "a has 3 bytes: there is no range 2..1" },
+        { EDIT("{\"op\":\"r\",\"rule\":\"1\",\"start\":0,\"end\":1}"), "{\"a\":\"\u00e9\"}", "the range 0..1 of a begins or ends within a character" },
+        { EDIT("{\"op\":\"r\",\"rule\":\"1\",\"start\":0,\"end\":1}"), "{\"a\":57}", "a is no string: only tamis_whole() of it can be edited" },
+        { EDIT("{\"op\":\"r\",\"rule\":\"\"}"), "{\"a\":\"b\"}", "the rule of an edit has 1 to 512 bytes, and this one has 0" },
+        { "{\"selectors\": [\"a &&\"], \"edits\": []}", "{}", "the host ends the call: selector" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) TAMIS_EXPECT_PANIC(cases[i].config, cases[i].event, cases[i].part);
+}

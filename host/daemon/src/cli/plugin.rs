@@ -13,9 +13,14 @@ How to write one: sdk-wit/rust/README.md";
 
 #[derive(Debug, Subcommand)]
 pub enum Plugin {
-    /// Build a plugin written in Rust into a component that imports nothing but Tamis
-    #[command(after_help = "Example:\n  tamis plugin build plugins/inbound-filters --out target/plugins\n\n\
-            Needs cargo and the target wasm32-wasip1: rustup target add wasm32-wasip1")]
+    /// Build a plugin into a component that imports nothing but Tamis
+    #[command(
+        long_about = "Builds the plugin in DIR, in the language that its plugin.toml names (rust, go, python, js, c, zig), into a component \
+            that imports nothing but Tamis, and prints its size and the time it took. What the compiler says goes to stderr \
+            as it is. If the toolchain is missing, the error is the one command that installs it.",
+        after_help = "Examples:\n  tamis plugin build drop-noisy\n  tamis plugin build plugins/inbound-filters --out target/plugins\n\n\
+            A crate in Rust needs no plugin.toml. The component keeps the names of its functions, for backtraces."
+    )]
     Build(Build),
     /// Say what a component is: world, imports, size, what it asks for
     #[command(
@@ -130,12 +135,15 @@ pub struct Columns {
 
 #[derive(Debug, Args)]
 pub struct Build {
-    /// The folder of the crate
-    #[arg(value_name = "DIR")]
+    /// The folder of the plugin
+    #[arg(value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
-    /// Where NAME.wasm goes
-    #[arg(long, default_value = ".", value_name = "DIR")]
-    pub out: PathBuf,
+    /// Where NAME.wasm goes, if not to `target` in the folder of the plugin
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print what was built as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,10 @@ use crate::trial::LogLine;
 
 /// Characters of a value that are shown.
 const VALUE_MAX: usize = 300;
+/// Characters of what a guest wrote at once: a traceback is one such line.
+const LOG_LINE_MAX: usize = 4000;
+/// Events that are named of those that fail for one reason.
+const EVENTS_SHOWN_MAX: usize = 3;
 /// Functions of a backtrace that are shown.
 const FRAMES_MAX: usize = 12;
 
@@ -36,9 +40,7 @@ impl fmt::Display for FileReport {
         if let Some(problem) = &self.problem {
             writeln!(f, "  {problem}")?;
         }
-        for failure in &self.failures {
-            write!(f, "{failure}")?;
-        }
+        write_failures(f, &self.failures)?;
         for Differing { event, differences } in &self.differences {
             writeln!(f, "  {event}")?;
             write_differences(f, differences, ["expected", "answered"])?;
@@ -71,27 +73,49 @@ fn write_differences(
             writeln!(f, "    {path}")?;
         }
         for (name, value) in names.iter().zip([expected, actual]) {
-            let value = value.as_deref().map_or_else(|| "nothing".to_owned(), cut);
+            let value = value.as_deref().map_or_else(|| "nothing".to_owned(), |value| cut(value, VALUE_MAX));
             writeln!(f, "      {name:<width$}  {value}")?;
         }
     }
     Ok(())
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.event {
-            Some(event) => writeln!(f, "  {event} failed: {}: {}", self.reason, self.cause)?,
-            None => writeln!(f, "  init failed: {}: {}", self.reason, self.cause)?,
+/// Those that differ in nothing but their events stand together: one mistake often fails them all.
+pub(crate) fn write_failures(f: &mut fmt::Formatter<'_>, failures: &[Failure]) -> fmt::Result {
+    let same = |a: &Failure, b: &Failure| {
+        (&a.reason, &a.cause, &a.backtrace, &a.log) == (&b.reason, &b.cause, &b.backtrace, &b.log)
+    };
+    for (at, failure) in failures.iter().enumerate() {
+        if failures[..at].iter().any(|before| same(before, failure)) {
+            continue;
         }
-        for LogLine { level, line } in &self.log {
-            writeln!(f, "    it wrote {level}: {}", cut(&printable(line).replace('\n', "\n      ")))?;
+        let events =
+            failures[at..].iter().filter(|other| same(failure, other)).filter_map(|f| f.event.as_ref());
+        let names: Vec<String> = events.map(ToString::to_string).collect();
+        let who = match &names[..] {
+            [] => "init".to_owned(),
+            names if names.len() > EVENTS_SHOWN_MAX + 1 => {
+                let more = names.len() - EVENTS_SHOWN_MAX;
+                format!("{} and {more} more", names[..EVENTS_SHOWN_MAX].join(", "))
+            }
+            names => names.join(", "),
+        };
+        writeln!(f, "  {who} failed: {}: {}", failure.reason, failure.cause)?;
+        if failure.reason == "grant" {
+            writeln!(
+                f,
+                "    add it to what the plugin asks for: reads or writes in its plugin.toml, in Rust of export!"
+            )?;
         }
-        for frame in self.backtrace.iter().take(FRAMES_MAX) {
+        for LogLine { level, line } in &failure.log {
+            let line = cut(&printable(line), LOG_LINE_MAX).replace('\n', "\n      ");
+            writeln!(f, "    it wrote {level}: {line}")?;
+        }
+        for frame in failure.backtrace.iter().take(FRAMES_MAX) {
             writeln!(f, "    in {frame}")?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 impl fmt::Display for BacktraceFrame {
@@ -122,8 +146,8 @@ pub(crate) fn printable(text: &str) -> String {
     text.trim_matches('\n').chars().map(shown).collect()
 }
 
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(VALUE_MAX) {
+fn cut(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
         Some((at, _)) => format!("{}… ({} bytes)", &text[..at], text.len()),
         None => text.to_owned(),
     }

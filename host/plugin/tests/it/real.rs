@@ -11,7 +11,7 @@ use crate::support::{columns, runtime, spec};
 fn component(package: &str) -> Arc<[u8]> {
     let out = tempfile::tempdir().unwrap();
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins").join(package);
-    let built = host_kit::build_rust(&crate_dir, out.path()).unwrap();
+    let built = host_kit::build(&crate_dir, out.path()).unwrap();
     std::fs::read(built.path).unwrap().into()
 }
 
