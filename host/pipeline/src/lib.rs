@@ -6,6 +6,7 @@ mod chain;
 mod draft;
 mod draw;
 pub mod generation;
+mod items;
 mod latency;
 mod plan;
 mod settle;
@@ -16,6 +17,7 @@ mod worker;
 
 pub use chain::{Chain, Decision, Link, Verdict};
 pub use draw::draw;
+pub use items::Item;
 pub use latency::Latency;
 pub use plan::{Canary, Lane, Plan, Tap, Tapped};
 pub use settle::{Settler, Unsettled, group_of};

@@ -205,7 +205,7 @@ impl Host {
         self.may_read(path, false)?;
         self.index_again(path)?;
         let texts = self.columns.strings(path).map_err(wrong_path)?.clone();
-        self.count(size_of_texts(&texts))?;
+        self.count(kept_for(path) + size_of_texts(&texts))?;
         self.indexed(path, texts.len())?;
         self.note("strings", path, texts.len(), size_of_texts(&texts));
         Ok(texts)
@@ -215,7 +215,7 @@ impl Host {
         self.may_read(path, false)?;
         self.index_again(path)?;
         let reals = self.columns.numbers(path).map_err(wrong_path)?.clone();
-        self.count(9 * reals.values.len())?;
+        self.count(kept_for(path) + 9 * reals.values.len())?;
         self.indexed(path, reals.values.len())?;
         self.note("numbers", path, reals.values.len(), 9 * reals.values.len());
         Ok(reals)
@@ -225,7 +225,7 @@ impl Host {
         self.may_read(path, true)?;
         self.index_again(path)?;
         let texts = self.columns.json(path).map_err(wrong_path)?;
-        self.count(size_of_texts(&texts))?;
+        self.count(kept_for(path) + size_of_texts(&texts))?;
         self.indexed(path, texts.len())?;
         self.note("json", path, texts.len(), size_of_texts(&texts));
         Ok(texts)
@@ -234,7 +234,7 @@ impl Host {
     pub(crate) fn counts(&mut self, path: &str) -> Result<Vec<u32>, Objection> {
         self.may_read(path, false)?;
         let counts = self.columns.counts(path).map_err(wrong_path)?;
-        self.count(4 * counts.len())?;
+        self.count(kept_for(path) + 4 * counts.len())?;
         let elements = counts.iter().map(|count| *count as usize).sum();
         self.indexed(&format!("{path}.*"), elements)?;
         self.note("counts", path, counts.len(), 4 * counts.len());
@@ -252,7 +252,7 @@ impl Host {
         };
         let list = list.map_err(wrong_path)?;
         let bytes = list.data.len() + list.path_data.len() + 17 * list.ids.len() + 8 * list.path_keys.len();
-        self.count(bytes)?;
+        self.count(kept_for(selector) + bytes)?;
         self.note("leaves", selector, list.ids.len(), bytes);
         Ok(list)
     }
@@ -358,6 +358,11 @@ impl Host {
         };
         granted.then_some(()).ok_or_else(refuse)
     }
+}
+
+/// About what a path or selector itself takes: its text in some maps, and what it was parsed to.
+fn kept_for(text: &str) -> usize {
+    256 + 8 * text.len()
 }
 
 fn wrong_path(error: host_event::ColumnError) -> Objection {

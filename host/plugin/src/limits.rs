@@ -15,6 +15,8 @@ pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;
 /// Bytes of what a guest wrote last that go into the report of its failure.
 pub const LOG_TAIL_BYTES_MAX: usize = 4 << 10;
+/// Segments of a path that a plugin pulls. A segment takes much more when it is parsed than its two bytes of text.
+pub const PATH_SEGMENTS_MAX: usize = 128;
 /// Bytes of a reason or of a rule's name that an answer may hold: they become cells of the tables.
 pub const NAME_BYTES_MAX: usize = 512;
 /// Bytes of one fingerprint.

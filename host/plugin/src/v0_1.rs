@@ -14,7 +14,7 @@ use wasmtime::{Engine, Store, StoreContextMut};
 use crate::answers::{self, EditRoom, WriteGrant};
 use crate::failure::Objection;
 use crate::host::{Host, Level};
-use crate::limits::{LOG_LINE_BYTES_MAX, export_of};
+use crate::limits::{LOG_LINE_BYTES_MAX, PATH_SEGMENTS_MAX, export_of};
 use crate::text;
 
 #[derive(ComponentType, Lower)]
@@ -195,20 +195,20 @@ fn link_batch(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     let mut batch = linker.instance("tamis:plugin/batch@0.1.0")?;
     batch.func_wrap("len", |mut store: Context<'_>, (): ()| Ok((store.data_mut().len()?,)))?;
     batch.func_wrap("strings", |mut store: Context<'_>, (path,): (WasmStr,)| {
-        let path = short("path", path.to_str(&store)?)?;
+        let path = short_path(path.to_str(&store)?)?;
         Ok((Texts::from(store.data_mut().strings(&path)?),))
     })?;
     batch.func_wrap("numbers", |mut store: Context<'_>, (path,): (WasmStr,)| {
-        let path = short("path", path.to_str(&store)?)?;
+        let path = short_path(path.to_str(&store)?)?;
         let host_event::Reals { presence, values } = store.data_mut().numbers(&path)?;
         Ok((Reals { presence, values },))
     })?;
     batch.func_wrap("json", |mut store: Context<'_>, (path,): (WasmStr,)| {
-        let path = short("path", path.to_str(&store)?)?;
+        let path = short_path(path.to_str(&store)?)?;
         Ok((Texts::from(store.data_mut().json(&path)?),))
     })?;
     batch.func_wrap("counts", |mut store: Context<'_>, (path,): (WasmStr,)| {
-        let path = short("path", path.to_str(&store)?)?;
+        let path = short_path(path.to_str(&store)?)?;
         Ok((store.data_mut().counts(&path)?,))
     })?;
     batch.func_wrap("leaves", |mut store: Context<'_>, (selector,): (WasmStr,)| {
@@ -221,10 +221,26 @@ fn link_batch(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 fn short(what: &str, text: Cow<'_, str>) -> Result<String, Objection> {
     match text.len() {
         0..=PATH_BYTES_MAX => Ok(text.into_owned()),
-        bytes => Err(Objection::Path(format!(
-            "a {what} of {bytes} bytes, longer than {PATH_BYTES_MAX} (path_bytes_max): {:?}",
-            text::cut(&text, 40)
-        ))),
+        bytes => {
+            let max = format!("longer than {PATH_BYTES_MAX} (path_bytes_max)");
+            Err(Objection::Path(format!("a {what} of {bytes} bytes, {max}: {:?}", text::cut(&text, 40))))
+        }
+    }
+}
+
+fn short_path(text: Cow<'_, str>) -> Result<String, Objection> {
+    let path = short("path", text)?;
+    // A dot in quotes is none between segments, but no real path has as many.
+    match path.bytes().filter(|byte| *byte == b'.').count() {
+        dots if dots < PATH_SEGMENTS_MAX => Ok(path),
+        dots => {
+            let max = format!("more than {PATH_SEGMENTS_MAX} (path_segments_max)");
+            Err(Objection::Path(format!(
+                "a path of {} segments, {max}: {:?}",
+                dots + 1,
+                text::cut(&path, 40)
+            )))
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A chunk in memory: records become columns as they come, and files when it is closed.
 
+mod round;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,11 +14,12 @@ use parquet::file::metadata::KeyValue;
 
 use crate::commit::Purpose;
 use crate::encode::{FileLimits, Rows};
-use crate::ledger::{FILE_KEY, Ledger, Names};
+use crate::ledger::{FILE_KEY, Ledger, Names, Round};
 use crate::schema::Table;
 use crate::sink::Shared;
 use crate::tables::{
     CheckIns, Events, Groups, Logs, Origin, OutcomeRow, Outcomes, Quarantine, QuarantineRow, Sessions, Spans,
+    signed,
 };
 use crate::wire::sane_rate;
 
@@ -34,6 +37,8 @@ pub(crate) struct ParquetChunk {
     next: Offset,
     /// Set when records did not follow each other: such a chunk must not be closed.
     gap: Option<(Offset, Offset)>,
+    /// Only of a round of release.
+    round: Option<Round>,
     accepted: HashMap<(ProjectId, Category, u64), u64>,
     rollups: Rollups,
     passed_over: Vec<PassedOver>,
@@ -109,6 +114,7 @@ impl ParquetChunk {
             newest: 0,
             next: place.start,
             gap: None,
+            round: None,
             accepted: HashMap::new(),
             rollups: Rollups::default(),
             passed_over: Vec::new(),
@@ -181,7 +187,7 @@ impl ParquetChunk {
                 outcome: count.outcome.as_str(),
                 reason: &count.reason,
                 stage: "",
-                quantity: count.quantity,
+                quantity: signed(count.quantity),
                 generation,
                 offset: Some(offset),
             });
@@ -211,7 +217,7 @@ impl ParquetChunk {
                 outcome: Outcome::Accepted.as_str(),
                 reason: "",
                 stage: "",
-                quantity,
+                quantity: signed(quantity),
                 generation,
                 offset: None,
             });
@@ -227,7 +233,7 @@ impl ParquetChunk {
         if let Some((expected, found)) = self.gap {
             return Err(self.fatal(format!("expected the record at offset {expected} and was given {found}")));
         }
-        if end != self.next || end <= self.place.start {
+        if !self.is_whole(end) || end <= self.place.start {
             return Err(self.fatal(format!("asked to end at {end} with records up to {}", self.next)));
         }
         Ok(())
@@ -251,6 +257,7 @@ impl ParquetChunk {
             rows: rows.into_iter().collect(),
             bytes: Default::default(),
             passed_over: Default::default(),
+            release: self.round.take(),
         };
         self.passed_over.iter().for_each(|note| ledger.note(note));
         let error_at = self.place;
@@ -295,7 +302,7 @@ impl Chunk for ParquetChunk {
     fn push(&mut self, settled: Settled) {
         let Settled { offset, generation, meta, end, .. } = settled;
         self.newest = self.newest.max(generation);
-        if offset != self.next {
+        if !self.follows(offset) {
             self.gap.get_or_insert((self.next, offset));
         }
         self.next = offset + 1;

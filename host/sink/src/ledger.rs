@@ -1,6 +1,7 @@
 //! The ledger of a chunk: what the footer of its `outcomes` file says, and the names of the chunk's files.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 use host_event::{Millis, Offset, Partition};
@@ -35,21 +36,50 @@ pub struct Ledger {
     pub bytes: BTreeMap<Table, u64>,
     /// Records that went on without a stage that failed on them: by stage, runs of offsets, `[first, how many]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub passed_over: BTreeMap<String, Vec<(Offset, u64)>>,
+    pub passed_over: BTreeMap<String, Runs>,
+    /// Only of a round of release: its range is that of the chunk whose items were quarantined, and it has the ends of a few of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Round>,
+}
+
+/// Offsets in ascending order, as runs: `[first, how many]`.
+pub type Runs = Vec<(Offset, u64)>;
+
+/// One of the times that items of a chunk were released from quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Round {
+    /// Counts up from 1, without a gap.
+    pub number: u32,
+    /// Those of the released items.
+    pub offsets: Runs,
+}
+
+/// Adds an offset behind all others.
+pub(crate) fn push_run(runs: &mut Runs, offset: Offset) {
+    match runs.last_mut() {
+        Some((first, length)) if *first + *length == offset => *length += 1,
+        _ => runs.push((offset, 1)),
+    }
+}
+
+/// The offsets one by one. A damaged ledger must not make this endless, so they end with the range of the chunk.
+pub(crate) fn each_of<'a>(runs: &'a Runs, range: &Range<Offset>) -> impl Iterator<Item = Offset> + use<'a> {
+    let Range { start, end } = *range;
+    runs.iter().flat_map(move |(first, n)| (*first).max(start)..first.saturating_add(*n).min(end))
 }
 
 impl Ledger {
+    pub(crate) fn range(&self) -> Range<Offset> {
+        self.start..self.end
+    }
+
     pub(crate) fn rows_of(&self, table: Table) -> u64 {
         self.rows.get(&table).copied().unwrap_or_default()
     }
 
     /// Notes a record that went on without a stage. They come in the order of their offsets.
     pub(crate) fn note(&mut self, note: &PassedOver) {
-        let runs = self.passed_over.entry(note.stage.to_string()).or_default();
-        match runs.last_mut() {
-            Some((first, length)) if *first + *length == note.offset => *length += 1,
-            _ => runs.push((note.offset, 1)),
-        }
+        push_run(self.passed_over.entry(note.stage.to_string()).or_default(), note.offset);
     }
 
     pub(crate) fn key_value(&self) -> KeyValue {
@@ -101,7 +131,26 @@ impl Names {
 
     pub(crate) fn of(ledger: &Ledger) -> Names {
         let Ledger { partition, start, queued_at, .. } = *ledger;
-        Names::new(&ledger.source, ledger.epoch, ChunkPlace { partition, start, queued_at })
+        let names = Names::new(&ledger.source, ledger.epoch, ChunkPlace { partition, start, queued_at });
+        match &ledger.release {
+            Some(round) => names.of_round(round.number),
+            None => names,
+        }
+    }
+
+    /// Of the chunk that a file belongs to, by the file's path below its table's folder.
+    pub(crate) fn of_tail(tail: &str) -> Names {
+        Names { tail: tail.to_owned() }
+    }
+
+    /// Of a round of release of this chunk.
+    pub(crate) fn of_round(&self, number: u32) -> Names {
+        Names { tail: format!("{}-r{number:05}.parquet", self.stem()) }
+    }
+
+    /// Below a table's folder, without what files end in.
+    pub(crate) fn stem(&self) -> &str {
+        self.tail.strip_suffix(".parquet").unwrap_or(&self.tail)
     }
 
     pub(crate) fn ledger(&self) -> String {
@@ -125,5 +174,18 @@ mod tests {
         assert_eq!(names.ledger(), want);
         let again = Names::new("main", 2, place).table(Table::CheckIns);
         assert_eq!(again, "check_ins/dt=2026-11-22/hour=19/main-e00002-p00012-o00000000000000004711.parquet");
+        let round = names.of_round(3).ledger();
+        assert_eq!(round, "outcomes/dt=2026-11-22/hour=19/main-p00012-o00000000000000004711-r00003.parquet");
+    }
+
+    #[test]
+    fn offsets_are_runs() {
+        let mut runs = Runs::new();
+        [3, 4, 7, 9, 10, 11].into_iter().for_each(|offset| push_run(&mut runs, offset));
+        assert_eq!(runs, [(3, 2), (7, 1), (9, 3)]);
+        let each = |runs: &Runs, range| each_of(runs, &range).collect::<Vec<_>>();
+        assert_eq!(each(&runs, 0..20), [3, 4, 7, 9, 10, 11]);
+        assert_eq!(each(&runs, 4..10), [4, 7, 9]);
+        assert_eq!(each(&vec![(5, u64::MAX), (90, 1)], 0..8), [5, 6, 7], "a damaged one");
     }
 }

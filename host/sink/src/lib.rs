@@ -13,7 +13,9 @@ mod file;
 mod ledger;
 mod nested;
 mod publish;
+pub mod quarantine;
 mod recorded;
+pub mod release;
 mod schema;
 #[cfg(test)]
 mod simulation;

@@ -167,7 +167,8 @@ Generated from the code that writes them (`host/sink/src/tables/`); `UPDATE_EXPE
 
 Every table is a folder of Parquet files, `<table>/dt=<date>/hour=<hour>/<source>-p<partition>-o<offset>.parquet`. The date and the hour
 (UTC) are those at which the first record of the file was queued, so a query over an hour of `timestamp` should read the folder
-of the next hour too. A table of which a chunk has no row has no file for it; `outcomes` has one for every chunk.
+of the next hour too. A table of which a chunk has no row has no file for it; `outcomes` has one for every chunk. Items of a chunk that are
+released from quarantine are files beside it, with `-r<round>` behind the offset.
 
 Rows are sorted by project, group (where there is one) and `timestamp`. `event_id`, `trace_id` and `group_id` have bloom filters.
 All times are UTC in microseconds, all integers are 64 bits wide, all ids are lower-case hexadecimal text without dashes.

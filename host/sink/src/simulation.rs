@@ -313,6 +313,7 @@ impl World {
             rows: rows(&fates),
             bytes: BTreeMap::new(),
             passed_over: BTreeMap::new(),
+            release: None,
         };
         let mut files = bodies(&fates);
         let failed = fates.get(&Table::Quarantine).cloned().unwrap_or_default();

@@ -95,12 +95,11 @@ impl ParquetSink {
             let what = format!("the source {:?} can not be part of a file's name", config.source);
             return Err(OpenError::Unusable { url: url.into(), what });
         }
-        let nonce = format!("{nonce:032x}");
-        if let Err(what) = probe(store.as_ref(), &nonce)? {
+        if let Err(what) = probe(store.as_ref(), &format!("{nonce:032x}"))? {
             return Err(OpenError::Lies { url: url.into(), what });
         }
         publish_schema(store.as_ref())?;
-        Ok(ParquetSink(Arc::new(Shared { store, config, nonce, attempts: AtomicU64::new(0) })))
+        Ok(ParquetSink(Arc::new(Shared::new(store, config, nonce))))
     }
 
     pub fn store(&self) -> Arc<dyn Store> {
@@ -126,6 +125,10 @@ impl Sink for ParquetSink {
 }
 
 impl Shared {
+    pub(crate) fn new(store: Arc<dyn Store>, config: SinkConfig, nonce: u128) -> Shared {
+        Shared { store, config, nonce: format!("{nonce:032x}"), attempts: AtomicU64::new(0) }
+    }
+
     /// Different for each attempt: an earlier one of this very process may have fixed another end.
     pub(crate) fn next_nonce(&self) -> String {
         format!("{}-{}", self.nonce, self.attempts.fetch_add(1, Relaxed))

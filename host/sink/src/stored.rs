@@ -39,6 +39,7 @@ use crate::schema::Table;
 use crate::store::{Store, StoreError};
 use crate::tables::signed;
 use crate::wire::micros_of_millis;
+pub(crate) use folders::files as files_of_range;
 use row::Rows;
 
 /// Text of one batch of rows, roughly.

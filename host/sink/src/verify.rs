@@ -39,18 +39,33 @@ struct Chunk {
 pub fn verify(store: &Arc<dyn Store>, progress: &mut dyn Progress) -> Result<Report, StoreError> {
     let mut report = Report::default();
     // Ledgers first: a table file can be younger than this list, and its ledger is asked for before it is called an orphan.
-    let mut chunks = read_ledgers(store, &mut report)?;
+    let (mut rounds, mut chunks): (Vec<_>, Vec<_>) =
+        read_ledgers(store, &mut report)?.into_iter().partition(|chunk| chunk.ledger.release.is_some());
     let mut files = table_files(store.as_ref())?;
     chunks.sort_by(|a, b| chain_key(&a.ledger).cmp(&chain_key(&b.ledger)));
     check_chains(&chunks, &mut report);
-    let of = chunks.len();
+    rounds.sort_by(|a, b| round_key(&a.ledger).cmp(&round_key(&b.ledger)));
+    let (of, mut rounds) = (chunks.len(), rounds.into_iter().peekable());
     for (done, chunk) in chunks.iter().enumerate() {
         let is_last = chunks.get(done + 1).is_none_or(|next| !same_chain(&chunk.ledger, &next.ledger));
-        for table in Table::DATA {
-            files.remove(&Names::of(&chunk.ledger).table(table));
+        forget(&mut files, &chunk.ledger);
+        let mut held = Proof::new(store, chunk, is_last, &mut report).run()?;
+        let key = chain_key(&chunk.ledger);
+        while let Some(early) = rounds.next_if(|round| chain_key(&round.ledger) < key) {
+            forget(&mut files, &early.ledger);
+            without_origin(&early, &mut report);
         }
-        Proof::new(store, chunk, is_last, &mut report).run()?;
+        let mut expected = 1;
+        while let Some(round) = rounds.next_if(|round| chain_key(&round.ledger) == key) {
+            forget(&mut files, &round.ledger);
+            check_number(&round, &mut expected, &mut report);
+            Proof::new(store, &round, true, &mut report).run_round(&mut held)?;
+        }
         progress.chunk(done + 1, of);
+    }
+    for round in rounds {
+        forget(&mut files, &round.ledger);
+        without_origin(&round, &mut report);
     }
     for path in files.into_keys() {
         check_orphan(store.as_ref(), path, &mut report)?;
@@ -61,6 +76,43 @@ pub fn verify(store: &Arc<dyn Store>, progress: &mut dyn Progress) -> Result<Rep
 
 fn chain_key(l: &Ledger) -> (&str, u32, u32, u64, i64) {
     (&l.source, l.epoch, l.partition, l.start, l.queued_at)
+}
+
+fn round_key(l: &Ledger) -> ((&str, u32, u32, u64, i64), u32) {
+    (chain_key(l), l.release.as_ref().map_or(0, |round| round.number))
+}
+
+/// The files of a chunk are no orphans.
+fn forget(files: &mut BTreeMap<String, u64>, ledger: &Ledger) {
+    for table in Table::DATA {
+        files.remove(&Names::of(ledger).table(table));
+    }
+}
+
+fn without_origin(round: &Chunk, report: &mut Report) {
+    let (l, what) = (&round.ledger, "there is no chunk whose items it could release".into());
+    report.breach(BreachKind::Orphan, &round.path, Some((l.partition, l.start)), what);
+}
+
+/// Rounds count up from 1: of one that is gone, the items that it released would count as held.
+fn check_number(round: &Chunk, expected: &mut u32, report: &mut Report) {
+    let l = &round.ledger;
+    let place = Some((l.partition, l.start));
+    check_place(round, report);
+    let number = l.release.as_ref().map_or(0, |round| round.number);
+    if number != *expected {
+        let what = format!("it is round {number} of its chunk, and there is no round {expected}");
+        report.breach(BreachKind::Gap, &round.path, place, what);
+    }
+    *expected = number.saturating_add(1);
+}
+
+fn check_place(chunk: &Chunk, report: &mut Report) {
+    let (l, expected) = (&chunk.ledger, Names::of(&chunk.ledger).ledger());
+    if expected != chunk.path {
+        let what = format!("its ledger belongs to {expected}");
+        report.breach(BreachKind::Misplaced, &chunk.path, Some((l.partition, l.start)), what);
+    }
 }
 
 fn same_chain(a: &Ledger, b: &Ledger) -> bool {
@@ -115,13 +167,7 @@ fn check_chains(chunks: &[Chunk], report: &mut Report) {
             end: last.end,
             chunks: chain.len() as u64,
         });
-        for chunk in chain {
-            let (l, expected) = (&chunk.ledger, Names::of(&chunk.ledger).ledger());
-            if expected != chunk.path {
-                let what = format!("its ledger belongs to {expected}");
-                report.breach(BreachKind::Misplaced, &chunk.path, Some((l.partition, l.start)), what);
-            }
-        }
+        chain.iter().for_each(|chunk| check_place(chunk, report));
         // A later epoch begins where it was told to.
         if first.epoch == 0 && first.start > 0 {
             let what = "the chain begins here, and not at offset 0".into();

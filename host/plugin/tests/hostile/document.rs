@@ -7,7 +7,7 @@ use std::time::Duration;
 use host_plugin::limits::{
     BACK_OFF_PER_TIME_SPENT, COMPONENT_BYTES_MAX, EDIT_TEXT_BYTES_MAX, EDITS_MAX, EPOCH_TICK,
     FINGERPRINT_BYTES_MAX, FINGERPRINTS_MAX, HANDLES_MAX, INSTANCES_MAX, LOG_LINE_BYTES_MAX,
-    LOG_TAIL_BYTES_MAX, NAME_BYTES_MAX, NAMES_MAX, STACK_BYTES_MAX,
+    LOG_TAIL_BYTES_MAX, NAME_BYTES_MAX, NAMES_MAX, PATH_SEGMENTS_MAX, STACK_BYTES_MAX,
 };
 use host_plugin::{
     ARTEFACT_BYTES_MAX, COMPILE_CPU_SECONDS_MAX, COMPILE_MEMORY_BYTES_MAX, COMPILE_TIME_MAX, Limits,
@@ -170,6 +170,7 @@ fn limits() -> String {
             "`handles`",
         ),
         ("path_bytes_max", bytes(host_event::limits::PATH_BYTES_MAX), "a path or a selector", "`path`"),
+        ("path_segments_max", PATH_SEGMENTS_MAX.to_string(), "segments of a path", "`path`"),
         (
             "name_bytes_max",
             bytes(NAME_BYTES_MAX),

@@ -17,7 +17,7 @@ const DAYS_LISTED_MAX: i64 = 400;
 /// A folder is named after the hour at which the first record of the file was queued, and no file reaches into the next hour. A record
 /// is queued in the request that brings it, so at most an hour later than it was received, and by the same clock; an hour before is
 /// looked at too, should that clock have been set back.
-pub(super) fn files(
+pub(crate) fn files(
     store: &dyn Store,
     tables: &[Table],
     from: Millis,

@@ -11,7 +11,8 @@ table! {
     /// What became of everything that was received. A row for each item that was not accepted, and one per project and category with
     /// the number of those that were; `sum(quantity)` over all rows is what was received. Its files are the ledger: the footer says
     /// which offsets the chunk covers and under which generations (`tamis.ledger`), and which records went on without a stage that failed on them (`passed_over`);
-    /// `tamis verify` proves that each offset has one outcome.
+    /// `tamis verify` proves that each offset has one outcome. When a quarantined item is released, a later file takes its row back
+    /// (the same row with the quantity -1) and says what became of it, so the sums stay right: always sum `quantity`, never count rows.
     struct Outcomes {
         /// The project, as in the DSN; 0 where a record could not be read.
         project_id: Int,
@@ -27,7 +28,7 @@ table! {
         reason: MaybeText,
         /// The stage of the pipeline that decided it; null where none did.
         stage: MaybeText,
-        /// How many items the row stands for.
+        /// How many items the row stands for; -1 takes back a row of an item that was released from quarantine.
         quantity: Int,
         /// The generation of the pipeline that decided about it; of what was accepted there is a count for each generation.
         generation: Int,
@@ -46,7 +47,7 @@ pub(crate) struct OutcomeRow<'a> {
     pub(crate) outcome: &'a str,
     pub(crate) reason: &'a str,
     pub(crate) stage: &'a str,
-    pub(crate) quantity: u64,
+    pub(crate) quantity: i64,
     pub(crate) generation: u64,
     pub(crate) offset: Option<Offset>,
 }
@@ -61,7 +62,7 @@ impl Outcomes {
         self.outcome.push(row.outcome);
         self.reason.push(Some(row.reason));
         self.stage.push(Some(row.stage));
-        self.quantity.push(signed(row.quantity));
+        self.quantity.push(row.quantity);
         self.generation.push(signed(row.generation));
         self.partition.push(i64::from(partition));
         self.offset.push(row.offset.map(signed));

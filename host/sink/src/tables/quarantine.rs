@@ -13,6 +13,13 @@ use crate::wire::micros_of_millis;
 table! {
     /// Items that a fail-closed stage could not deal with, as they were before that stage, with all that is needed to try again. **They may
     /// not be scrubbed**: guard this folder more closely than the others. Each has a row in `outcomes` too.
+    ///
+    /// `tamis quarantine release` writes an item that gets through another generation into the table of its category, with the
+    /// `partition`, `offset` and times that it has here and the generation that released it; a file of `outcomes` beside the first one takes
+    /// back the row that counts it as quarantined, and counts it as what it is now. So it counts once in every sum, as what became of
+    /// it last. Its row in here stays. What still waits:
+    /// `select q.* from quarantine q left join outcomes o on o.quantity = -1 and o.event_id = q.event_id and o.partition = q.partition
+    /// and o.offset = q.offset where o.offset is null`.
     struct Quarantine {
         /// The project, as in the DSN.
         project_id: Int,

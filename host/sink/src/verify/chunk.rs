@@ -1,5 +1,7 @@
 //! The proof of one chunk.
 
+mod round;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use host_event::{Category, Offset, Outcome};
 use super::Chunk;
 use super::report::{BreachKind, Report};
 use crate::file::TableFile;
-use crate::ledger::{FILE_KEY, Names, footer_value};
+use crate::ledger::{FILE_KEY, Ledger, Names, footer_value};
 use crate::schema::Table;
 use crate::store::{Store, StoreError};
 
@@ -25,6 +27,8 @@ pub(super) struct Proof<'a> {
     report: &'a mut Report,
     /// Offsets that have an outcome.
     settled: Bits,
+    /// Offsets whose outcome a round of release takes back.
+    taken_back: Bits,
     /// Accepted items by the table that holds them and their project, as the ledger counts them.
     accepted: BTreeMap<(Table, i64), u64>,
 }
@@ -54,23 +58,43 @@ impl<'a> Proof<'a> {
         is_last: bool,
         report: &'a mut Report,
     ) -> Proof<'a> {
-        Proof { store, chunk, is_last, report, settled: Bits::new(0), accepted: BTreeMap::new() }
+        Proof {
+            store,
+            chunk,
+            is_last,
+            report,
+            settled: Bits::new(0),
+            taken_back: Bits::new(0),
+            accepted: BTreeMap::new(),
+        }
     }
 
-    pub(super) fn run(mut self) -> Result<(), StoreError> {
-        let ledger = &self.chunk.ledger;
-        let length = ledger.end.saturating_sub(ledger.start);
+    /// Gives the offsets of what was quarantined.
+    pub(super) fn run(mut self) -> Result<Bits, StoreError> {
         self.report.chunks += 1;
-        if length == 0 || length > CHUNK_OFFSETS_MAX {
-            self.breach(BreachKind::UnreadableLedger, format!("its range ends at {}", ledger.end));
-            return Ok(());
-        }
+        let Some(length) = self.length() else { return Ok(Bits::new(0)) };
         self.report.offsets += length;
         self.settled = Bits::new(length);
         let quarantined = self.read_outcomes(length)?;
+        self.read_tables(&quarantined)?;
+        Ok(quarantined)
+    }
+
+    /// Of the range; `None` if it can not be proven.
+    fn length(&mut self) -> Option<u64> {
+        let Ledger { start, end, .. } = self.chunk.ledger;
+        let length = end.saturating_sub(start);
+        let is_fine = length > 0 && length <= CHUNK_OFFSETS_MAX;
+        if !is_fine {
+            self.breach(BreachKind::UnreadableLedger, format!("its range ends at {end}"));
+        }
+        is_fine.then_some(length)
+    }
+
+    fn read_tables(&mut self, quarantined: &Bits) -> Result<(), StoreError> {
         let mut is_complete = true;
         for table in Table::DATA {
-            is_complete &= self.read_table(table, &quarantined)?;
+            is_complete &= self.read_table(table, quarantined)?;
         }
         if is_complete {
             self.check_every_offset();
@@ -105,6 +129,10 @@ impl<'a> Proof<'a> {
         let columns = ["project_id", "event_id", "category", "outcome", "reason", "quantity", "offset"];
         let read = file.for_each(&columns, |batch| {
             for row in outcome_rows(batch)? {
+                if row.quantity < 0 {
+                    self.take_back(&row);
+                    continue;
+                }
                 self.report.count(row.project_id, row.category, row.outcome, row.reason, row.quantity);
                 let Some(offset) = row.offset else {
                     self.count_accepted(&row);
@@ -125,7 +153,8 @@ impl<'a> Proof<'a> {
     }
 
     fn count_accepted(&mut self, row: &OutcomeRow<'_>) {
-        let OutcomeRow { project_id, category, outcome, quantity, .. } = *row;
+        let OutcomeRow { project_id, category, outcome, .. } = *row;
+        let quantity = row.quantity.max(0) as u64;
         let table = match Category::from_name(category) {
             _ if outcome != Outcome::Accepted.as_str() => {
                 return self.breach(BreachKind::Conservation, format!("{outcome} without an offset"));
@@ -296,7 +325,7 @@ struct OutcomeRow<'a> {
     category: &'a str,
     outcome: &'a str,
     reason: &'a str,
-    quantity: u64,
+    quantity: i64,
     offset: Option<Offset>,
 }
 
@@ -315,7 +344,7 @@ fn outcome_rows(batch: &RecordBatch) -> Result<impl Iterator<Item = OutcomeRow<'
         category: categories.value(row),
         outcome: outcomes.value(row),
         reason: if reasons.is_valid(row) { reasons.value(row) } else { "" },
-        quantity: quantities.value(row).max(0) as u64,
+        quantity: quantities.value(row),
         offset: offsets.is_valid(row).then(|| offsets.value(row) as u64),
     }))
 }
@@ -327,7 +356,7 @@ fn int_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Int64Array, 
 
 /// A bit per offset of a chunk.
 #[derive(PartialEq, Eq)]
-struct Bits {
+pub(super) struct Bits {
     words: Vec<u64>,
     length: u64,
 }
@@ -346,6 +375,15 @@ impl Bits {
         let before = *word & bit != 0;
         *word |= bit;
         Some(before)
+    }
+
+    /// Unsets a bit and says what it was; false outside of the range.
+    fn unset(&mut self, place: u64) -> bool {
+        let is_set = place < self.length && self.words[(place / 64) as usize] & 1 << (place % 64) != 0;
+        if is_set {
+            self.words[(place / 64) as usize] &= !(1 << (place % 64));
+        }
+        is_set
     }
 
     fn count(&self) -> u64 {

@@ -15,6 +15,9 @@ const BREACHES_KEPT_MAX: usize = 1000;
 pub struct Report {
     pub chunks: u64,
     pub offsets: u64,
+    /// Rounds of release from quarantine, and the items that they released.
+    pub rounds: u64,
+    pub released: u64,
     pub files: u64,
     pub bytes: u64,
     pub rows: BTreeMap<Table, u64>,
@@ -25,7 +28,7 @@ pub struct Report {
     /// Of all breaches, also those that are not listed.
     pub breaches_count: u64,
     #[serde(skip)]
-    sums: BTreeMap<(i64, String, String, String), u64>,
+    sums: BTreeMap<(i64, String, String, String), i64>,
 }
 
 /// The line of chunks of one partition.
@@ -68,15 +71,16 @@ pub enum BreachKind {
     Overlap,
     /// Two chunks begin at the same offset.
     Fork,
-    /// The tables of the last chunk of a chain are not all there: a worker is at it, or will repair it at its next start.
+    /// The tables of the last chunk of a chain are not all there: a worker is at it, or will repair it at its next start. Or those of a
+    /// round of release: an operator is at it, or the next release of anything through any generation finishes it.
     Unfinished,
     MissingTable,
-    /// A table file without a ledger.
+    /// A table file without a ledger, or a round of release without the chunk of its items.
     Orphan,
     Unreadable,
     RowCount,
     OutOfRange,
-    /// An offset with more than one outcome.
+    /// An offset with more than one outcome; also one that was released twice, or without having been in quarantine.
     Duplicate,
     NoOutcome,
     /// Counts of the ledger and rows of the tables differ.
@@ -102,20 +106,22 @@ impl Report {
         }
     }
 
-    pub(super) fn count(&mut self, project: i64, category: &str, outcome: &str, reason: &str, quantity: u64) {
+    pub(super) fn count(&mut self, project: i64, category: &str, outcome: &str, reason: &str, quantity: i64) {
         let key = (project, category.to_owned(), outcome.to_owned(), reason.to_owned());
         *self.sums.entry(key).or_default() += quantity;
     }
 
     /// Turns the sums into the table.
     pub(super) fn close(&mut self) {
-        let sums = std::mem::take(&mut self.sums).into_iter();
+        // Of what was all released, nothing is left to show.
+        let sums = std::mem::take(&mut self.sums).into_iter().filter(|(_, quantity)| *quantity != 0);
         let row = |((project_id, category, outcome, reason), quantity)| Conserved {
             project_id,
             category,
             outcome,
             reason,
-            quantity,
+            // What is taken back was counted once; if it was not, that is a breach of its own.
+            quantity: i64::max(quantity, 0) as u64,
         };
         self.conservation = sums.map(row).collect();
     }
@@ -139,6 +145,10 @@ impl Report {
         let Report { chunks, offsets, files, bytes, .. } = self;
         let (chunks, offsets) = (counted(*chunks, "chunk"), counted(*offsets, "offset"));
         let _ = writeln!(out, "\n{chunks}, {offsets}, {}, {bytes} bytes", counted(*files, "file"));
+        if self.rounds > 0 {
+            let (items, rounds) = (counted(self.released, "item"), counted(self.rounds, "round"));
+            let _ = writeln!(out, "{items} released from quarantine in {rounds}");
+        }
         for Chain { source, epoch, partition, start, end, chunks } in &self.chains {
             let epoch = if *epoch == 0 { String::new() } else { format!(" epoch {epoch}") };
             let chunks = counted(*chunks, "chunk");

@@ -70,7 +70,31 @@ pub fn pulls() -> Vec<Row> {
         row("asks for a selector of a thousand `**`", "no backtracking", Ends::Contained, "", asks("leaves", &exponential("**."))),
         row("asks for a selector of hundreds of `**.a`", "no backtracking", Ends::Contained, "", asks("leaves", &exponential("**.a."))),
         row("asks for a selector of a thousand alternatives", "path_bytes_max", Ends::Contained, "", asks("leaves", &exponential("a.0||"))),
-        row("asks for a path of a thousand stars", "path_bytes_max", Ends::Contained, "", asks("strings", &exponential("*."))),
+        row(
+            "asks for a path of two thousand stars",
+            "path_segments_max",
+            PATH,
+            "more than 128 (path_segments_max)",
+            asks("strings", &exponential("*.")),
+        ),
+        row(
+            "asks for a hundred thousand different paths of four kilobytes",
+            "host_call_bytes_max",
+            Ends::Faults("host-limit"),
+            "bytes of columns in one call (host_call_bytes_max)",
+            filter().data(1024, &"x".repeat(4096)).forever(
+                "(i32.store (i32.const 2000) (i32.add (i32.const 0x61616161) (i32.and (local.get $i) (i32.const 0x0f0f0f0f))))
+                 (i32.store (i32.const 2004) (i32.add (i32.const 0x61616161)
+                    (i32.and (i32.shr_u (local.get $i) (i32.const 4)) (i32.const 0x0f0f0f0f))))
+                 (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                 (call $strings (i32.const 1024) (i32.const 4096) (i32.const 512))
+                 (global.set $next (i32.const 65536))",
+            ),
+        )
+        .with(|spec| {
+            spec.limits.host_calls_max = 100_000;
+            spec.limits.call_time_max = std::time::Duration::from_secs(10);
+        }),
         row("asks for a path that is no UTF-8", "the interface", Ends::Faults("wrong-answer"), "utf-8", filter().item(r#"(data (i32.const 1024) "\ff\fe")"#).call("(call $json (i32.const 1024) (i32.const 2) (i32.const 512))")),
         row("asks for a path beyond its memory", "the interface", Ends::Faults("wrong-answer"), "out of bounds", filter().call("(call $strings (i32.const -8) (i32.const 100) (i32.const 512))")),
         row("takes a column to an address beyond its memory", "the interface", Ends::Faults("wrong-answer"), "out of bounds", filter().call("(call $strings (i32.const 16) (i32.const 7) (i32.const -8))")),
