@@ -14,6 +14,7 @@ use thiserror::Error;
 pub use leaves::LeafList;
 pub(crate) use leaves::{OwnStep, steps_of};
 
+use crate::limits::SELECTOR_STEPS_MAX;
 use crate::path::{MetaField, Segment, Source, follow};
 use crate::{Doc, Event, Kind, NodeRef, Path, PathError, SelectorError};
 use leaves::Leaves;
@@ -81,6 +82,10 @@ pub enum ColumnError {
     Path(#[from] PathError),
     #[error(transparent)]
     Selector(#[from] SelectorError),
+    #[error(
+        "selector {selector:?} needs more than {SELECTOR_STEPS_MAX} comparisons for this batch (selector_steps_max)"
+    )]
+    SelectorWork { selector: String },
     #[error("the text of column {path:?} is larger than 4 GiB")]
     TooLarge { path: String },
 }

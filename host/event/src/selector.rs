@@ -1,6 +1,8 @@
 //! A set of values in an event, as scrubbers and grants write it: `$error.value || extra.**.token`. The grammar stands in
 //! the WIT.
 
+use std::cell::Cell;
+
 use thiserror::Error;
 
 use crate::columns::{OwnStep, steps_of};
@@ -120,14 +122,14 @@ impl Selector {
         self.indexed
     }
 
-    /// Whether it names the value of that kind at the end of these steps.
-    pub(crate) fn matches(&self, steps: &[Step<'_>], kind: Kind) -> bool {
-        self.may_match(kind) && self.root.matches(steps, kind)
+    /// Whether it names the value of that kind at the end of these steps. Means nothing once the work is spent.
+    pub(crate) fn matches(&self, steps: &[Step<'_>], kind: Kind, work: &Work) -> bool {
+        self.may_match(kind) && self.root.matches(steps, kind, work)
     }
 
     /// Whether anything below these steps can be named at all. `false` is certain, `true` is not.
-    pub(crate) fn may_match_below(&self, steps: &[Step<'_>]) -> bool {
-        self.root.may_match_below(steps)
+    pub(crate) fn may_match_below(&self, steps: &[Step<'_>], work: &Work) -> bool {
+        self.root.may_match_below(steps, work)
     }
 
     /// Whether a stage that was granted this selector may read that path. What the host itself knows is free to read.
@@ -136,7 +138,7 @@ impl Selector {
             return true;
         }
         let steps: Vec<_> = path.segments.iter().map(step_of).collect();
-        self.root.matches(&steps, Kind::String)
+        self.root.matches(&steps, Kind::String, &Work::unbounded())
     }
 
     /// The same for all that is below that path, for a subtree as JSON.
@@ -172,7 +174,7 @@ impl Grants<'_> {
         let Some(way) = self.way.to(id) else { return false };
         let (Some(steps), Some(stop)) = (steps_of(way), way.last()) else { return false };
         let steps: Vec<_> = steps.iter().map(OwnStep::as_step).collect();
-        self.selector.root.matches(&steps, stop.node.kind())
+        self.selector.root.matches(&steps, stop.node.kind(), &Work::unbounded())
     }
 }
 
@@ -193,12 +195,12 @@ impl Term {
         }
     }
 
-    fn may_match_below(&self, steps: &[Step<'_>]) -> bool {
+    fn may_match_below(&self, steps: &[Step<'_>], work: &Work) -> bool {
         match self {
-            Term::Or(terms) => terms.iter().any(|t| t.may_match_below(steps)),
-            Term::And(terms) => terms.iter().all(|t| t.may_match_below(steps)),
+            Term::Or(terms) => terms.iter().any(|t| t.may_match_below(steps, work)),
+            Term::And(terms) => terms.iter().all(|t| t.may_match_below(steps, work)),
             Term::Not(_) => true,
-            Term::Pattern(parts) => may_match_below(parts, steps),
+            Term::Pattern(parts) => may_match_below(parts, steps, work),
         }
     }
 
@@ -210,21 +212,45 @@ impl Term {
         }
     }
 
-    fn matches(&self, steps: &[Step<'_>], kind: Kind) -> bool {
+    fn matches(&self, steps: &[Step<'_>], kind: Kind, work: &Work) -> bool {
         match self {
-            Term::Or(terms) => terms.iter().any(|t| t.matches(steps, kind)),
-            Term::And(terms) => terms.iter().all(|t| t.matches(steps, kind)),
-            Term::Not(term) => !term.matches(steps, kind),
-            Term::Pattern(parts) => matches_pattern(parts, steps, kind),
+            Term::Or(terms) => terms.iter().any(|t| t.matches(steps, kind, work)),
+            Term::And(terms) => terms.iter().all(|t| t.matches(steps, kind, work)),
+            Term::Not(term) => !term.matches(steps, kind, work),
+            Term::Pattern(parts) => matches_pattern(parts, steps, kind, work),
         }
     }
 }
 
-/// `**` is to steps what `*` is to the characters of a glob, so one place to come back to is enough.
-fn matches_pattern(parts: &[Part], steps: &[Step<'_>], kind: Kind) -> bool {
+/// What is left of the steps that may be compared.
+#[derive(Debug)]
+pub(crate) struct Work(Cell<u64>);
+
+impl Work {
+    pub(crate) fn new(steps: u64) -> Work {
+        Work(Cell::new(steps))
+    }
+
+    /// For what an operator wrote, and for one path.
+    pub(crate) fn unbounded() -> Work {
+        Work::new(u64::MAX)
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    pub(crate) fn spend(&self, steps: usize) {
+        self.0.set(self.0.get().saturating_sub(steps as u64));
+    }
+}
+
+/// `**` is to steps what `*` is to the characters of a glob, so one place to come back to is enough. That is no more than parts times steps.
+fn matches_pattern(parts: &[Part], steps: &[Step<'_>], kind: Kind, work: &Work) -> bool {
     let (mut p, mut s) = (0, 0);
     let mut back = None;
-    while s < steps.len() {
+    while s < steps.len() && !work.is_spent() {
+        work.spend(1);
         match parts.get(p) {
             Some(Part::Any) => {
                 back = Some((p + 1, s));
@@ -242,8 +268,9 @@ fn matches_pattern(parts: &[Part], steps: &[Step<'_>], kind: Kind) -> bool {
 }
 
 /// Up to its first `**` a pattern is matched step by step; from there on it can match anything.
-fn may_match_below(parts: &[Part], steps: &[Step<'_>]) -> bool {
+fn may_match_below(parts: &[Part], steps: &[Step<'_>], work: &Work) -> bool {
     for (i, step) in steps.iter().enumerate() {
+        work.spend(1);
         match parts.get(i) {
             Some(Part::Any) => return true,
             Some(Part::Index(_)) if matches!(step, Step::Element(_)) => {}
@@ -465,7 +492,11 @@ mod tests {
         ];
         for (selector, path, kind, want) in cases {
             let parsed = Selector::parse(selector).unwrap();
-            assert_eq!(parsed.matches(&steps(path), kind), want, "{selector} on {path} ({kind:?})");
+            assert_eq!(
+                parsed.matches(&steps(path), kind, &Work::unbounded()),
+                want,
+                "{selector} on {path} ({kind:?})"
+            );
         }
     }
 
@@ -486,8 +517,24 @@ mod tests {
         ];
         for (selector, path, want) in cases {
             let parsed = Selector::parse(selector).unwrap();
-            assert_eq!(parsed.may_match_below(&steps(path)), want, "{selector} below {path}");
+            assert_eq!(
+                parsed.may_match_below(&steps(path), &Work::unbounded()),
+                want,
+                "{selector} below {path}"
+            );
         }
+    }
+
+    #[test]
+    fn work_is_counted() {
+        let selector = Selector::parse("**.a.a.a.b || x").unwrap();
+        let path = steps("a.a.a.a.a.a.a.a");
+        let work = Work::new(1000);
+        assert!(!selector.matches(&path, Kind::String, &work));
+        // Three steps forward and one back, for every place of the first `a`.
+        assert!((970..990).contains(&work.0.get()), "{work:?}");
+        let little = Work::new(5);
+        assert!(!selector.matches(&path, Kind::String, &little) && little.is_spent());
     }
 
     #[test]
@@ -539,7 +586,7 @@ mod tests {
         #[test]
         fn any_text_is_answered(text in r"[a$*.!&|()' 0-9\\]{0,40}") {
             if let Ok(selector) = Selector::parse(&text) {
-                selector.matches(&steps("a.a.0.a"), Kind::String);
+                selector.matches(&steps("a.a.0.a"), Kind::String, &Work::unbounded());
             }
         }
     }

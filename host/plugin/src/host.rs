@@ -366,6 +366,10 @@ fn kept_for(text: &str) -> usize {
 }
 
 fn wrong_path(error: host_event::ColumnError) -> Objection {
+    if let host_event::ColumnError::SelectorWork { .. } = error {
+        let max = host_event::limits::SELECTOR_STEPS_MAX;
+        return Objection::HostLimit { limit: "selector_steps_max", what: "comparisons for a selector", max };
+    }
     Objection::Path(error.to_string())
 }
 

@@ -10,8 +10,9 @@ use hashbrown::HashMap;
 
 use super::paths::{PathId, Paths, ROOT};
 use super::{ColumnError, leaf_kind};
+use crate::limits::SELECTOR_STEPS_MAX;
 use crate::path::pairs;
-use crate::selector::Step;
+use crate::selector::{Step, Work};
 use crate::way::{By, Stop};
 use crate::{Event, Kind, NodeRef, Selector};
 
@@ -68,8 +69,8 @@ struct Known {
 /// The stride of `Known::verdicts`: the kinds of leaves, and one more.
 const STRIDE: usize = 6;
 const BELOW: usize = 5;
-/// Distinct selectors that one worker keeps parsed.
-const SELECTORS_MAX: usize = 1024;
+/// Distinct selectors that one worker keeps parsed. Each has verdicts for all paths of the table, up to 400 KB.
+const SELECTORS_MAX: usize = 128;
 
 impl Leaves {
     pub(super) fn forget(&mut self) {
@@ -96,11 +97,13 @@ impl Leaves {
         }
         let mut list = LeafList::with_room_for(*self.bases.last().unwrap_or(&0) as usize);
         let mut places = vec![u32::MAX; self.paths.len()];
+        let work = Work::new(SELECTOR_STEPS_MAX);
         for (row, event) in rows.iter().map(|row| &events[*row as usize]).enumerate() {
             let mut walk = Walk {
                 paths: &mut self.paths,
                 epoch: self.epoch,
                 known: &mut known,
+                work: &work,
                 list: &mut list,
                 places: &mut places,
                 indices: Vec::new(),
@@ -108,6 +111,10 @@ impl Leaves {
                 base: self.bases[row],
             };
             walk.document(event.doc.root());
+        }
+        if work.is_spent() {
+            // What is known of the selector now may be wrong.
+            return Err(ColumnError::SelectorWork { selector: selector.chars().take(200).collect() });
         }
         self.known.insert(selector.to_owned(), known);
         match u32::try_from(list.data.len()) {
@@ -152,6 +159,7 @@ struct Walk<'a> {
     paths: &'a mut Paths,
     epoch: u32,
     known: &'a mut Known,
+    work: &'a Work,
     list: &'a mut LeafList,
     /// Where each path stands in the answer's table; `u32::MAX` if it is not there yet.
     places: &'a mut Vec<u32>,
@@ -257,6 +265,9 @@ impl Walk<'_> {
 
     fn value(&mut self, node: NodeRef<'_>, path: PathId, key: NodeRef<'_>) {
         let Some(kind) = leaf_kind(node.kind()) else { return };
+        if self.work.is_spent() {
+            return;
+        }
         if self.selects(path, node.kind(), kind) {
             self.add(node, path, kind);
         }
@@ -309,9 +320,13 @@ impl Walk<'_> {
             return false;
         }
         if self.known.selector.is_indexed() {
-            return self.known.selector.matches(&self.steps_with_indices(path), kind);
+            let steps = self.steps_with_indices(path);
+            self.work.spend(steps.len());
+            return self.known.selector.matches(&steps, kind, self.work);
         }
-        self.verdict(path, usize::from(leaf_kind), |selector, steps| selector.matches(steps, kind))
+        self.verdict(path, usize::from(leaf_kind), |selector, steps, work| {
+            selector.matches(steps, kind, work)
+        })
     }
 
     /// Whether it is worth to look at what an object or array holds: most selectors are about a few places.
@@ -325,14 +340,16 @@ impl Walk<'_> {
         &mut self,
         path: PathId,
         which: usize,
-        ask: impl FnOnce(&Selector, &[Step<'_>]) -> bool,
+        ask: impl FnOnce(&Selector, &[Step<'_>], &Work) -> bool,
     ) -> bool {
         let slot = path as usize * STRIDE + which;
         if self.known.verdicts.len() <= slot {
             self.known.verdicts.resize((self.paths.len() + 64) * STRIDE, 0);
         }
         if self.known.verdicts[slot] == 0 {
-            let yes = ask(&self.known.selector, &self.paths.steps(path));
+            let steps = self.paths.steps(path);
+            self.work.spend(steps.len());
+            let yes = ask(&self.known.selector, &steps, self.work);
             self.known.verdicts[slot] = 1 + u8::from(yes);
         }
         self.known.verdicts[slot] == 2

@@ -234,3 +234,27 @@ fn what_a_selector_names_it_grants_and_nothing_else() {
         }
     }
 }
+
+/// A selector and an event that were made for each other: whoever writes both does not get minutes of the host's time.
+#[test]
+fn a_selector_has_so_many_comparisons() {
+    let keys: Vec<String> = (0..20_000).map(|n| format!(r#""{n:x}":"""#)).collect();
+    let deep = format!("{}{{{}}}{}", r#"{"a":"#.repeat(400), keys.join(","), "}".repeat(400));
+    let long = vec![format!("**.{}b", "a.".repeat(200)); 9].join("||");
+    let mut c = columns(&[&deep]);
+    let begun = std::time::Instant::now();
+    let error = c.leaves(&long).unwrap_err();
+    assert!(error.to_string().ends_with("(selector_steps_max)"), "{error}");
+    // Without the limit it is 18 s.
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+    assert_eq!(c.leaves("**").unwrap().ids.len(), 20_000);
+    // What it came to know when it had to stop is not kept.
+    c.load(vec![event(&format!("{}{{\"b\":\"x\"}}{}", r#"{"a":"#.repeat(200), "}".repeat(200)), "{}")]);
+    assert_eq!(c.leaves(&long).unwrap().ids.len(), 1);
+    // One that names elements is asked for each of them.
+    let list = format!(r#"{{"l":[{}]}}"#, vec![r#""a""#; 500_000].join(","));
+    let numbered: Vec<String> = (0..200).map(|n| format!("l.{n}")).collect();
+    let mut c = columns(&[&list]);
+    assert!(matches!(c.leaves(&numbered.join("||")), Err(ColumnError::SelectorWork { .. })));
+    assert_eq!(c.leaves("l.7||l.8").unwrap().ids.len(), 2);
+}

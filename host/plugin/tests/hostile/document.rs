@@ -170,6 +170,12 @@ fn limits() -> String {
             "`handles`",
         ),
         ("path_bytes_max", bytes(host_event::limits::PATH_BYTES_MAX), "a path or a selector", "`path`"),
+        (
+            "selector_steps_max",
+            host_event::limits::SELECTOR_STEPS_MAX.to_string(),
+            "comparisons of the parts of a selector with events, for one call of `leaves`",
+            "`host-limit`",
+        ),
         ("path_segments_max", PATH_SEGMENTS_MAX.to_string(), "segments of a path", "`path`"),
         (
             "name_bytes_max",

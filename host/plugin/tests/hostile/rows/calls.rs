@@ -151,6 +151,25 @@ pub fn pulls() -> Vec<Row> {
             let objects: Vec<String> = (0..100_000).map(|n| format!(r#"{{"{}":0}}"#, n % 64)).collect();
             large(&objects.join(","))
         }),
+        row(
+            "asks for a million values with hundreds of numbered alternatives",
+            "selector_steps_max",
+            Ends::Faults("host-limit"),
+            "(selector_steps_max)",
+            asks("leaves", &(0..200).map(|n| format!("extra.list.{n}")).collect::<Vec<_>>().join("||")),
+        )
+        .event(|| large(&vec![r#""a""#; 1_000_000].join(","))),
+        row(
+            "asks for values four hundred levels deep with hundreds of `**`",
+            "selector_steps_max",
+            Ends::Faults("host-limit"),
+            "(selector_steps_max)",
+            asks("leaves", &vec![format!("**.{}b", "a.".repeat(200)); 9].join("||")),
+        )
+        .event(|| {
+            let keys: Vec<String> = (0..60_000).map(|n| format!(r#""{n:x}":"""#)).collect();
+            large(&format!("{}{{{}}}{}", r#"{"a":"#.repeat(400), keys.join(","), "}".repeat(400)))
+        }),
         row("uses the batch in `init`, where it is empty", "the interface", Ends::Contained, "", filter().init("(if (call $len) (then unreachable)) (call $edit (i32.const 0)) (call $strings (i32.const 16) (i32.const 7) (i32.const 512))")),
     ]
 }
