@@ -172,7 +172,7 @@ tamis_pid=
 tamis verify "$work/tamis-data/store" >"$work/verify.txt" || fail "tamis verify: $(cat "$work/verify.txt")"
 tamis verify "$work/tamis-data/store" --json | python3 -c '
 import json, sys
-counts = {(c["outcome"], c.get("reason") or ""): c["quantity"] for c in json.load(sys.stdin)["outcomes"]}
+counts = {(c["outcome"], c.get("reason") or ""): c["quantity"] for c in json.load(sys.stdin)["conservation"]}
 want = {("accepted", ""): int(sys.argv[1]), ("filtered", "noisy-release"): int(sys.argv[1])}
 sys.exit(counts != want and f"outcomes are {counts}, expected {want}")
 ' "$number" || fail "the outcomes are not as they should be"

@@ -3,9 +3,12 @@
 mod client;
 mod local;
 
+use std::time::Instant;
+
 use host_pipeline::StageKind;
 use host_pipeline::generation::{self, Because, Manifest, Rollout, Shelf, StageManifest};
 use host_pipeline::trial::Report;
+use host_plugin::OpenBreaker;
 use serde::{Deserialize, Serialize};
 
 use crate::generations::{Refused, StageState};
@@ -68,15 +71,40 @@ pub struct StageShown {
     pub ns_per_event: f64,
     pub memory_bytes: u64,
     pub restarts: u64,
-    /// Workers that leave it alone for now.
-    pub open_breakers: u64,
+    /// `closed`, `open` (it is left alone) or `half-open` (the next batch is a probe), of the worker that is the worst off.
+    pub breaker: String,
+    /// Workers that leave it alone for now, and what each of them saw last.
+    pub open_breakers: Vec<BreakerShown>,
     /// Events it failed on, by reason.
     pub faults: Vec<(String, u64)>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BreakerShown {
+    pub open_for_seconds: f64,
+    /// Until a batch is tried again; 0 when it is due.
+    pub tried_again_in_seconds: f64,
+    pub back_off_seconds: f64,
+    pub reason: String,
+    pub detail: String,
+}
+
+impl BreakerShown {
+    fn of(breaker: &OpenBreaker, now: Instant) -> BreakerShown {
+        BreakerShown {
+            open_for_seconds: now.saturating_duration_since(breaker.opened).as_secs_f64(),
+            tried_again_in_seconds: breaker.until.saturating_duration_since(now).as_secs_f64(),
+            back_off_seconds: breaker.back_off.as_secs_f64(),
+            reason: breaker.reason.to_owned(),
+            detail: breaker.detail.clone(),
+        }
+    }
 }
 
 impl From<StageState> for StageShown {
     fn from(state: StageState) -> StageShown {
         let StageState { generation, name, kind, counts } = state;
+        let now = Instant::now();
         let faults = counts.faults.iter().filter(|(_, count)| *count > 0);
         StageShown {
             generation,
@@ -87,7 +115,8 @@ impl From<StageState> for StageShown {
             ns_per_event: counts.nanos as f64 / counts.events.max(1) as f64,
             memory_bytes: counts.memory_bytes,
             restarts: counts.restarts,
-            open_breakers: counts.open_breakers,
+            breaker: counts.breaker(now).as_str().to_owned(),
+            open_breakers: counts.breakers.iter().map(|breaker| BreakerShown::of(breaker, now)).collect(),
             faults: faults.map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
         }
     }

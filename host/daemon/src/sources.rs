@@ -93,6 +93,19 @@ fn stage(state: &StageState) -> Vec<Sample> {
             counts.nanos as f64 / NANOS,
         ),
         Sample::counter("stage_restarts", "Instances replaced", labels(), counts.restarts as f64),
+        Sample::counter("stage_starts", "Instances made, each with its init", labels(), counts.starts as f64),
+        Sample::counter(
+            "stage_start_seconds",
+            "Time of making instances",
+            labels(),
+            counts.start_nanos as f64 / NANOS,
+        ),
+        Sample::counter(
+            "stage_log_lines_suppressed",
+            "Lines of the plugin's log above its limit",
+            labels(),
+            counts.log_lines_suppressed as f64,
+        ),
         Sample::gauge(
             "stage_memory_bytes",
             "Memory of the instance called last",
@@ -106,6 +119,11 @@ fn stage(state: &StageState) -> Vec<Sample> {
             counts.open_breakers as f64,
         ),
     ];
+    for (reason, count) in counts.failures.iter().filter(|(_, count)| *count > 0) {
+        let labels = labels().into_iter().chain([("reason", (*reason).to_owned())]).collect();
+        let help = "Calls and starts that gave no answer, by the limit or failure";
+        samples.push(Sample::counter("stage_failures", help, labels, *count as f64));
+    }
     for (reason, count) in counts.faults.iter().filter(|(_, count)| *count > 0) {
         let labels = labels().into_iter().chain([("reason", (*reason).to_owned())]).collect();
         samples.push(Sample::counter(

@@ -9,6 +9,9 @@ use crate::stage::{
     Answer, FailurePolicy, Fault, Fingerprint, Rates, Stage, StageAnswer, StageKind, Verdicts,
 };
 
+/// Events of one batch whose failure is told in the log.
+const FAULTS_LOGGED_MAX: usize = 3;
+
 /// A stage in its place in a chain.
 pub struct Link {
     pub stage: Box<dyn Stage>,
@@ -124,16 +127,15 @@ struct Step<'a> {
 
 impl Step<'_> {
     fn take(mut self, answer: StageAnswer) {
-        match answer.answer {
+        let mut faults = match answer.answer {
             Answer::Filter(verdicts) => self.filter(&verdicts),
             Answer::Sample(rates) => self.sample(&rates),
-            Answer::Scrub(edits) => {
-                let faults = self.scrub(edits);
-                faults.iter().for_each(|fault| self.fail(fault));
-            }
+            Answer::Scrub(edits) => self.scrub(edits),
             Answer::Fingerprint(fingerprints) => self.fingerprint(fingerprints),
-        }
-        answer.faults.iter().for_each(|fault| self.fail(fault));
+        };
+        faults.extend(answer.faults);
+        faults.iter().for_each(|fault| self.fail(fault));
+        self.log(&faults);
         let rows = self.columns.rows().iter();
         let keep: Vec<bool> =
             rows.map(|row| self.decisions[*row as usize].verdict == Verdict::Keep).collect();
@@ -144,15 +146,16 @@ impl Step<'_> {
         &mut self.decisions[self.columns.rows()[row] as usize]
     }
 
-    fn filter(&mut self, verdicts: &Verdicts) {
+    fn filter(&mut self, verdicts: &Verdicts) -> Vec<Fault> {
         for (row, verdict) in verdicts.verdicts.iter().enumerate().filter(|(_, v)| **v > 0) {
             let reason = verdicts.reasons[*verdict as usize - 1].clone();
             let stage = Arc::clone(&self.link.name);
             self.decision(row).verdict = Verdict::Drop { outcome: Outcome::Filtered, reason, stage };
         }
+        Vec::new()
     }
 
-    fn sample(&mut self, rates: &Rates) {
+    fn sample(&mut self, rates: &Rates) -> Vec<Fault> {
         for (row, rate) in rates.rates.iter().enumerate().filter(|(_, rate)| **rate < 1.0) {
             // The same draw for every sampler of the chain: kept is what is below the product of all rates.
             let draw = draw(self.columns.event(row));
@@ -168,6 +171,7 @@ impl Step<'_> {
             };
             decision.verdict = Verdict::Drop { outcome: Outcome::SampledOut, reason, stage };
         }
+        Vec::new()
     }
 
     /// Applies the edits; gives a fault for each event whose edits can not be applied.
@@ -193,17 +197,29 @@ impl Step<'_> {
         faults
     }
 
-    fn fingerprint(&mut self, all: Vec<Vec<Fingerprint>>) {
+    fn fingerprint(&mut self, all: Vec<Vec<Fingerprint>>) -> Vec<Fault> {
         for (row, fingerprints) in all.into_iter().enumerate() {
             let decision = self.decision(row);
             if decision.fingerprints.is_empty() {
                 decision.fingerprints = fingerprints;
             }
         }
+        Vec::new()
+    }
+
+    /// A stage that rests fails on every event of every batch: each is counted, and a few are told.
+    fn log(&self, faults: &[Fault]) {
+        let (stage, policy) = (&self.link.name, self.link.on_failure);
+        for fault in faults.iter().take(FAULTS_LOGGED_MAX) {
+            tracing::warn!(%stage, reason = fault.reason, ?policy, "{}", fault.detail);
+        }
+        let more = faults.len().saturating_sub(FAULTS_LOGGED_MAX);
+        if more > 0 {
+            tracing::warn!(%stage, ?policy, "and {more} more events of this batch");
+        }
     }
 
     fn fail(&mut self, fault: &Fault) {
-        tracing::warn!(stage = %self.link.name, reason = fault.reason, policy = ?self.link.on_failure, "{}", fault.detail);
         let stage = Arc::clone(&self.link.name);
         self.decision(fault.row).failed.push((Arc::clone(&stage), fault.reason));
         if self.link.on_failure == FailurePolicy::FailOpen && !self.is_again {

@@ -52,10 +52,15 @@ fn write_stage(stage: &StageShown, text: &mut String) -> std::fmt::Result {
     for (reason, events) in &stage.faults {
         write!(text, ", failed on {events}: {reason}")?;
     }
-    if stage.open_breakers > 0 {
-        write!(text, ", LEFT ALONE by {} workers (circuit breaker)", stage.open_breakers)?;
+    writeln!(text)?;
+    for breaker in &stage.open_breakers {
+        writeln!(
+            text,
+            "           LEFT ALONE for {:.0} s, tried again in {:.0} s (circuit breaker {}): {}",
+            breaker.open_for_seconds, breaker.tried_again_in_seconds, stage.breaker, breaker.detail
+        )?;
     }
-    writeln!(text)
+    Ok(())
 }
 
 pub(super) fn rollout(rollout: &Rollout) -> String {
