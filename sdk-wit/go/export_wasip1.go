@@ -169,7 +169,7 @@ func describe(what any) string {
 	for more := true; more; {
 		var frame runtime.Frame
 		frame, more = frames.Next()
-		if strings.HasPrefix(frame.Function, "tamis.dev/plugin.") && strings.Contains(frame.File, "export_wasip1.go") {
+		if strings.HasPrefix(frame.Function, "tamis.dev/plugin.") && strings.HasSuffix(frame.Function, ".run") {
 			break
 		}
 		if !strings.HasPrefix(frame.Function, "runtime.") {
