@@ -193,7 +193,11 @@ fn help_shows_an_example_and_wrong_usage_is_2() {
         let (code, out, _) = said(&tamis(dir.path(), &[command, "--help"], ""));
         let example = out.split_once("Example").map(|(_, example)| example).unwrap_or_default();
         assert!(code == 0 && example.contains(&format!("tamis plugin {command} ")), "{out}");
-        assert_eq!(tamis(dir.path(), &[command], "").status.code(), Some(2));
         assert_eq!(tamis(dir.path(), &[command, "x.wasm", "--wrong"], "").status.code(), Some(2));
     }
+    for command in ["columns", "run"] {
+        assert_eq!(tamis(dir.path(), &[command], "").status.code(), Some(2));
+    }
+    let (code, _, err) = said(&tamis(dir.path(), &["test"], ""));
+    assert!(code == 1 && err.starts_with("error: "), "the folder one is in is no plugin: {err}");
 }

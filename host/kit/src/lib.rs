@@ -13,6 +13,8 @@ mod inspect;
 mod lang;
 mod one;
 mod project;
+mod scaffold;
+mod sdk;
 mod tools;
 mod trial;
 
@@ -27,7 +29,7 @@ use thiserror::Error;
 pub use bench::{BatchCost, BenchError, BenchPlan, BenchReport, PulledColumn, StartCost, bench};
 pub use build::{Built, OUT, build, build_with};
 pub use columns::{BadPull, Pull, Pulled, batch_of, describe_pull, write_raw};
-pub use diff::Difference;
+pub use diff::{Difference, pretty};
 pub use encode::{DebugInfo, WIT, encode, encode_as, encode_with};
 pub use events::{EventsError, parse_events, read_events};
 pub use golden::{
@@ -38,12 +40,16 @@ pub use inspect::{About, Inspection, inspect};
 pub use lang::rust::RUST_TARGET;
 pub use one::{AnswerOfEvent, RunReport, run_events};
 pub use project::{Language, PROJECT_FILE, Project, ProjectError, Said};
+pub use scaffold::{NewPlugin, ScaffoldError, Scaffolded, Template, scaffold};
+pub use sdk::{Upgraded, upgrade};
 pub use trial::{Lines, LogLine, Subject, TrialError, Workbench};
 
 #[derive(Debug, Error)]
 pub enum KitError {
     #[error(transparent)]
     Project(#[from] ProjectError),
+    #[error("{folder:?} is no copy of an SDK that `tamis plugin new` wrote: there is nothing to renew")]
+    NoCopy { folder: PathBuf },
     #[error("{what} is not installed: run `{install}`")]
     Missing { what: &'static str, install: String },
     #[error("{PROJECT_FILE} says that it is a {}, and it was built as a {}", said.as_str(), found.as_str())]

@@ -109,6 +109,11 @@ impl<'a> Event<'a> {
         self.items("threads.values")
     }
 
+    /// The user whom the event is about.
+    pub fn user(&self) -> User<'a> {
+        User(self.0)
+    }
+
     /// The id of the project that the event belongs to.
     #[inline]
     pub fn project_id(&self) -> u64 {
@@ -119,6 +124,32 @@ impl<'a> Event<'a> {
     #[inline]
     pub fn received_at(&self) -> u64 {
         self.number("$meta.received_at").map_or(0, |ms| ms as u64)
+    }
+}
+
+/// The user whom an event is about, as far as it says so.
+#[derive(Debug, Clone, Copy)]
+pub struct User<'a>(Item<'a>);
+
+impl<'a> User<'a> {
+    /// What the application calls the user.
+    pub fn id(&self) -> Option<&'a str> {
+        self.0.text("user.id")
+    }
+
+    /// The address of mail.
+    pub fn email(&self) -> Option<&'a str> {
+        self.0.text("user.email")
+    }
+
+    /// As the event says it; the client's own is `$meta.client_ip`.
+    pub fn ip_address(&self) -> Option<&'a str> {
+        self.0.text("user.ip_address")
+    }
+
+    /// The name for logging in.
+    pub fn username(&self) -> Option<&'a str> {
+        self.0.text("user.username")
     }
 }
 

@@ -1,5 +1,6 @@
 //! Plugins that say which events are the same.
 
+use md5::{Digest, Md5};
 use serde::de::DeserializeOwned;
 
 use crate::Event;
@@ -40,6 +41,18 @@ impl Fingerprints {
         self.flat.data.extend_from_slice(fingerprint.as_bytes());
         self.flat.offsets.push(self.flat.data.len() as u32);
     }
+}
+
+/// A fingerprint of texts: their MD5, as 32 hexadecimal digits. A zero byte follows each, so that `["a", "bc"]` is not
+/// `["ab", "c"]`. The SDKs of all languages make the same one.
+pub fn hash_of<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut digest = Md5::new();
+    for part in parts {
+        digest.update(part);
+        digest.update([0]);
+    }
+    let digit = |n: u8| char::from(b"0123456789abcdef"[usize::from(n)]);
+    digest.finalize().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Bytes of one fingerprint.

@@ -67,9 +67,9 @@ mod source;
 pub mod testing;
 
 pub use edits::Edits;
-pub use event::{Event, Exception, Frame, Item, Items};
+pub use event::{Event, Exception, Frame, Item, Items, User};
 pub use filter::{Filter, Verdict};
-pub use fingerprinter::{Fingerprinter, Fingerprints};
+pub use fingerprinter::{Fingerprinter, Fingerprints, hash_of};
 pub use leaves::{Leaf, LeafKind, Leaves};
 pub use sampler::{Rate, Sampler};
 pub use scrubber::Scrubber;

@@ -2,17 +2,38 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use host_kit::{Language, Template};
+use host_pipeline::StageKind;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  tamis plugin build plugins/inbound-filters --out target/plugins
-  tamis plugin inspect target/plugins/inbound-filters.wasm
+  tamis plugin new drop-noisy --kind filter --lang python
+  tamis plugin test drop-noisy
+  tamis plugin build drop-noisy
+  tamis plugin inspect drop-noisy/target/drop-noisy.wasm
 
-How to write one: sdk-wit/rust/README.md";
+How to write one, in each language: docs/plugins";
 
 #[derive(Debug, Subcommand)]
 pub enum Plugin {
+    /// Begin a plugin: a folder that builds, passes its tests and is ready to commit
+    #[command(
+        long_about = "Makes a folder with a plugin of that kind in that language: source, native test, golden events, README, pinned versions \
+            of its tools, a CI workflow, and in `sdk/` the SDK, so that it is whole. What is in it builds and passes its tests; \
+            begin by changing it.\n\n\
+            The kinds: a filter drops events, a sampler gives them rates, a scrubber edits what must not be kept, a \
+            fingerprinter says which events are the same.",
+        after_help = "Examples:\n  tamis plugin new drop-noisy --kind filter --lang rust\n  tamis plugin new vip-first --kind sampler --lang ts --dir plugins/vip"
+    )]
+    New(New),
+    /// Renew the SDK in the folder of a plugin from this binary
+    #[command(
+        long_about = "Replaces `sdk/` in the folder of a plugin by the SDK of this binary. Nothing else in the folder is touched. What changed, \
+            the author's version control shows.",
+        after_help = "Example:\n  tamis plugin upgrade drop-noisy"
+    )]
+    Upgrade(Upgrade),
     /// Build a plugin into a component that imports nothing but Tamis
     #[command(
         long_about = "Builds the plugin in DIR, in the language that its plugin.toml names (rust, go, python, js, c, zig), into a component \
@@ -70,9 +91,66 @@ pub enum Plugin {
 }
 
 #[derive(Debug, Args)]
+pub struct New {
+    /// Its name: a-z, 0-9 and -
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// What it does
+    #[arg(long, value_enum)]
+    pub kind: Kind,
+    /// What it is written in
+    #[arg(long, value_parser = template, value_name = "rust|go|python|js|ts|c|zig")]
+    pub lang: Template,
+    /// The folder, if it shall not be NAME
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Print what was made as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Kind {
+    Filter,
+    Sampler,
+    Scrubber,
+    Fingerprinter,
+}
+
+impl From<Kind> for StageKind {
+    fn from(kind: Kind) -> StageKind {
+        match kind {
+            Kind::Filter => StageKind::Filter,
+            Kind::Sampler => StageKind::Sampler,
+            Kind::Scrubber => StageKind::Scrubber,
+            Kind::Fingerprinter => StageKind::Fingerprinter,
+        }
+    }
+}
+
+fn template(name: &str) -> Result<Template, String> {
+    let template = match name {
+        "typescript" => Some(Template::TypeScript),
+        "javascript" => Some(Template::Of(Language::Js)),
+        "golang" => Some(Template::Of(Language::Go)),
+        _ => Template::ALL.into_iter().find(|template| template.as_str() == name),
+    };
+    let names = || Template::ALL.map(Template::as_str).join(", ");
+    template
+        .ok_or_else(|| format!("must be one of {} (for any other language see docs/plugins/any.md)", names()))
+}
+
+#[derive(Debug, Args)]
+pub struct Upgrade {
+    /// The folder of the plugin
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub struct Test {
     /// The folder of the plugin, or its component
-    #[arg(value_name = "DIR|FILE")]
+    #[arg(value_name = "DIR|FILE", default_value = ".")]
     pub plugin: PathBuf,
     /// Write what the plugin answers as what is expected
     #[arg(long)]
@@ -107,7 +185,7 @@ pub struct RunOne {
 #[derive(Debug, Args)]
 pub struct Bench {
     /// The folder of the plugin, or its component
-    #[arg(value_name = "DIR|FILE")]
+    #[arg(value_name = "DIR|FILE", default_value = ".")]
     pub plugin: PathBuf,
     /// Events of your own: a file of golden events
     #[arg(long, value_name = "FILE")]

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod columns;
 mod inspect;
+mod new;
 mod run;
 mod subject;
 mod test;
@@ -21,7 +22,9 @@ pub fn plugin(command: &Plugin) -> anyhow::Result<ExitCode> {
         Plugin::Build(args) => build::build(args),
         Plugin::Columns(args) => columns::columns(args),
         Plugin::Inspect(args) => inspect::inspect(args),
+        Plugin::New(args) => new::new(args),
         Plugin::Run(args) => run::run(args),
         Plugin::Test(args) => test::test(args),
+        Plugin::Upgrade(args) => new::upgrade(args),
     }
 }

@@ -1,0 +1,3 @@
+module tamis.dev/plugin
+
+go 1.24
