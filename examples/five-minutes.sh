@@ -70,12 +70,12 @@ if ! cmp -s "$examples/plugin-tools.txt" "$tools/requirements.txt"; then
 fi
 export VIRTUAL_ENV=$tools PATH=$tools/bin:$PATH
 
-# step NAME COMMAND...: runs it quietly and notes its time.
+# step WHAT COMMAND...: runs it quietly and notes its time.
 step() {
-    local name=$1 begun
+    local what=$1 begun
     shift
     begun=$(now)
-    "$@" >"$work/step.log" 2>&1 || fail "$language: $name: $* failed"
+    "$@" >"$work/step.log" 2>&1 || fail "$language: $what: $* failed"
     took=$((($(now) - begun) / 1000000))
     total=$((total + took))
     row+=$(printf '%10d' "$took")
