@@ -146,6 +146,19 @@ impl Selector {
         self.grants_path(path) && (path.source != Source::Document || !self.root.has_negation())
     }
 
+    /// Whether it may know how many elements are under that path: whoever may read something of each element sees how many there are.
+    pub fn grants_size(&self, path: &Path) -> bool {
+        if self.grants_path(path) {
+            return true;
+        }
+        let element = Step::Element(None);
+        let steps: Vec<_> = path.segments.iter().map(step_of).chain([element]).collect();
+        let work = Work::unbounded();
+        // What is excluded somewhere may be all there is.
+        !self.root.has_negation()
+            && (self.root.matches(&steps, Kind::String, &work) || self.root.may_match_below(&steps, &work))
+    }
+
     /// What it grants of a document, for edits.
     pub fn grants_in<'a>(&'a self, doc: &'a Doc) -> Grants<'a> {
         Grants { selector: self, way: Way::new(doc) }
@@ -576,6 +589,19 @@ mod tests {
                 (reads, reads_below),
                 "{grant} {path}"
             );
+        }
+        for (grant, path, granted) in [
+            ("exception.values.*.type", "exception.values", true),
+            ("exception.values.*.type", "exception", false),
+            ("exception.values.*.stacktrace.frames.*.module", "exception.values.*.stacktrace.frames", true),
+            ("exception.**", "exception.values", true),
+            ("user.email", "user", false),
+            ("user.*", "user", true),
+            ("l.0", "l", true),
+            ("** && !user.**", "user", false),
+        ] {
+            let (selector, parsed) = (Selector::parse(grant).unwrap(), Path::parse(path).unwrap());
+            assert_eq!(selector.grants_size(&parsed), granted, "{grant} {path}");
         }
         let email = doc.root().dig(&["user", "email"]).unwrap().id();
         assert!(Selector::parse("user.*").unwrap().grants_in(&doc).node(email));

@@ -85,7 +85,7 @@ struct Grant {
     text: String,
     /// `None` grants everything.
     selector: Option<Selector>,
-    known: HashMap<(String, bool), bool>,
+    known: HashMap<(String, Reading), bool>,
 }
 
 /// Counts the lines that a stage writes, all its instances together: a new one after each failure writes no more.
@@ -202,7 +202,7 @@ impl Host {
     }
 
     pub(crate) fn strings(&mut self, path: &str) -> Result<Texts, Objection> {
-        self.may_read(path, false)?;
+        self.may_read(path, Reading::Value)?;
         self.index_again(path)?;
         let texts = self.columns.strings(path).map_err(wrong_path)?.clone();
         self.count(kept_for(path) + size_of_texts(&texts))?;
@@ -212,7 +212,7 @@ impl Host {
     }
 
     pub(crate) fn numbers(&mut self, path: &str) -> Result<Reals, Objection> {
-        self.may_read(path, false)?;
+        self.may_read(path, Reading::Value)?;
         self.index_again(path)?;
         let reals = self.columns.numbers(path).map_err(wrong_path)?.clone();
         self.count(kept_for(path) + 9 * reals.values.len())?;
@@ -222,7 +222,7 @@ impl Host {
     }
 
     pub(crate) fn json(&mut self, path: &str) -> Result<Texts, Objection> {
-        self.may_read(path, true)?;
+        self.may_read(path, Reading::Subtree)?;
         self.index_again(path)?;
         let texts = self.columns.json(path).map_err(wrong_path)?;
         self.count(kept_for(path) + size_of_texts(&texts))?;
@@ -232,7 +232,7 @@ impl Host {
     }
 
     pub(crate) fn counts(&mut self, path: &str) -> Result<Vec<u32>, Objection> {
-        self.may_read(path, false)?;
+        self.may_read(path, Reading::Size)?;
         let counts = self.columns.counts(path).map_err(wrong_path)?;
         self.count(kept_for(path) + 4 * counts.len())?;
         let elements = counts.iter().map(|count| *count as usize).sum();
@@ -334,16 +334,17 @@ impl Host {
         (0..self.columns.len()).map(|row| self.columns.event(row).doc.node_count() as usize).sum()
     }
 
-    fn may_read(&mut self, path: &str, subtree: bool) -> Result<(), Objection> {
+    fn may_read(&mut self, path: &str, reading: Reading) -> Result<(), Objection> {
         let Some(selector) = &self.grant.selector else { return Ok(()) };
-        let key = (path.to_owned(), subtree);
+        let key = (path.to_owned(), reading);
         let granted = match self.grant.known.get(&key) {
             Some(granted) => *granted,
             None => {
                 let parsed = self.columns.parsed(path).map_err(wrong_path)?;
-                let granted = match subtree {
-                    true => selector.grants_subtree(&parsed),
-                    false => selector.grants_path(&parsed),
+                let granted = match reading {
+                    Reading::Value => selector.grants_path(&parsed),
+                    Reading::Subtree => selector.grants_subtree(&parsed),
+                    Reading::Size => selector.grants_size(&parsed),
                 };
                 if self.grant.known.len() >= GRANTS_MAX {
                     self.grant.known.clear();
@@ -353,11 +354,23 @@ impl Host {
             }
         };
         let refuse = || {
-            let what = format!("reading {}{path:?}", if subtree { "all of " } else { "" });
+            let what = match reading {
+                Reading::Value => format!("reading {path:?}"),
+                Reading::Subtree => format!("reading all of {path:?}"),
+                Reading::Size => format!("counting {path:?}"),
+            };
             Objection::Grant { what, which: "read", granted: self.grant.text.clone() }
         };
         granted.then_some(()).ok_or_else(refuse)
     }
+}
+
+/// What of a path a guest asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Reading {
+    Value,
+    Subtree,
+    Size,
 }
 
 /// About what a path or selector itself takes: its text in some maps, and what it was parsed to.
