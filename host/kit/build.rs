@@ -44,11 +44,11 @@ fn collect(folder: &Path, below: &Path, keep: &dyn Fn(&Path) -> bool, files: &mu
     for entry in entries {
         let entry = entry.unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
         let path = below.join(entry.file_name());
-        // Links are followed: a copy must be whole.
-        let file = entry.path().canonicalize().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         if !keep(&path) {
             continue;
         }
+        // Links are followed: a copy must be whole.
+        let file = entry.path().canonicalize().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         if file.is_dir() {
             collect(&file, &path, keep, files);
         } else {

@@ -7,6 +7,8 @@ import { dirname, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
+import { mapped } from "./src/trace.js";
+
 const SDK = dirname(fileURLToPath(import.meta.url));
 const INTERFACES = { filter: "filtering", sampler: "sampling", scrubber: "scrubbing", fingerprinter: "fingerprinting" };
 /** What QuickJS knows; newer syntax is written in older one. */
@@ -52,16 +54,29 @@ async function bundle(plugin, source, kind) {
     logLevel: "warning",
   });
   const text = (end) => result.outputFiles.find((file) => file.path.endsWith(end)).text;
-  return { code: text(".js"), map: JSON.parse(text(".map")) };
+  return { code: text(".js"), map: traceable(JSON.parse(text(".map"))) };
 }
 
-/** The bundle with the part of its source map that stack traces need. */
-function withMap({ code, map }) {
-  const sources = map.sources.map((source) => {
+/** The part of a source map that stack traces need. */
+function traceable({ sources, mappings }) {
+  const named = (source) => {
     const inside = relative(SDK, resolve(source));
     return inside.startsWith("..") ? source : `@tamis/plugin/${inside}`;
-  });
-  return `${code}\nglobalThis.__tamisSourceMap = ${JSON.stringify({ sources, mappings: map.mappings })};\n`;
+  };
+  return { sources: sources.map(named), mappings };
+}
+
+/** The component, as bytes. The author's modules run here once, up to the point where events come; a mistake in that shows here. */
+async function component(plugin, wit, kind, { code, map }) {
+  const { componentize } = await tool(plugin, "componentize-qjs");
+  const jsSource = `${code}\nglobalThis.__tamisSourceMap = ${JSON.stringify(map)};\n`;
+  try {
+    const made = await componentize({ witPath: resolve(wit), world: kind, jsSource, sync: true, stubWasi: true });
+    return made.component;
+  } catch (error) {
+    // What the tool says around the author's own error is of no use to them.
+    throw new Problem(mapped(error.message.trim(), map).replace(/^.*module evaluation: /s, ""));
+  }
 }
 
 async function main() {
@@ -73,22 +88,14 @@ async function main() {
   const plugin = process.cwd();
   const source = resolve(plugin, values.source);
   if (!existsSync(source)) throw new Problem(`there is no ${values.source}`);
-  const { componentize } = await tool(plugin, "componentize-qjs");
-  const { component } = await componentize({
-    witPath: resolve(values.wit),
-    world: values.kind,
-    jsSource: withMap(await bundle(plugin, source, values.kind)),
-    sync: true,
-    stubWasi: true,
-  });
-  writeFileSync(values.out, component);
+  const bundled = await bundle(plugin, source, values.kind);
+  writeFileSync(values.out, await component(plugin, values.wit, values.kind, bundled));
 }
 
 try {
   await main();
 } catch (error) {
-  // esbuild has said where a source is wrong by now.
-  const said = error instanceof Problem || error.errors !== undefined;
-  process.stderr.write(`${said ? error.message : error.stack}\n`);
+  // What esbuild found wrong in a source, it has shown itself.
+  if (error.errors === undefined) process.stderr.write(`${error instanceof Problem ? error.message : error.stack}\n`);
   process.exitCode = 1;
 }

@@ -19,7 +19,7 @@ export class Item {
   }
 
   number(path) {
-    return this.rows.numbers[path](this.row);
+    return (this.rows.numbers[path] ?? this.rows.pullNumbers(path))(this.row);
   }
 
   flag(path) {
@@ -28,7 +28,7 @@ export class Item {
   }
 
   json(path) {
-    return this.rows.jsons[path](this.row);
+    return (this.rows.jsons[path] ?? this.rows.pullJsons(path))(this.row);
   }
 
   count(path) {
@@ -39,11 +39,11 @@ export class Item {
   }
 
   counts(path) {
-    return allOf(this.rows.counts[path], this.row);
+    return allOf(this.rows.counts[path] ?? this.rows.pullCounts(path), this.row);
   }
 
   items(path) {
-    const { starts, rows } = this.rows.lists[path];
+    const { starts, rows } = this.rows.list(path);
     const end = starts[this.row + 1];
     const items = [];
     for (let row = starts[this.row]; row < end; row++) items.push(new Item(rows, row));
@@ -62,7 +62,7 @@ export class Event extends Item {
   }
 
   tag(key) {
-    return this.rows.tags[key](this.row);
+    return (this.rows.tags[key] ?? this.rows.pullTags(key))(this.row);
   }
 
   exceptions() {

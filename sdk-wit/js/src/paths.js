@@ -2,6 +2,7 @@
 
 /** The path of the list whose items the last star of `path` stands for; `undefined` if there is no star. */
 export function listOfLastStar(path) {
+  if (!path.includes("*")) return undefined;
   let quoted = false;
   let star = -1;
   for (let at = 0; at < path.length; at++) {

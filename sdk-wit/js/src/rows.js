@@ -22,15 +22,13 @@ export class Rows {
     this.prefix = prefix;
     this.all = all;
     all.push(this);
-
-    // A path that is not there yet is looked for in the prototype, and pulled by that: so reading one that is there needs no question.
-    const pulled = (pull) => Object.create(new Proxy({}, { get: (_, path) => pull.call(this, path) }));
-    this.texts = pulled(this.pullTexts);
-    this.numbers = pulled(this.pullNumbers);
-    this.jsons = pulled(this.pullJsons);
-    this.tags = pulled(this.pullTags);
-    this.counts = pulled(this.pullCounts);
-    this.lists = pulled(this.pullList);
+    // A path that is not there yet is looked for in the prototype, and pulled by that: so reading a text that is there needs no question.
+    this.texts = Object.create(new Proxy({}, { get: (_, path) => this.pullTexts(path) }));
+    this.numbers = Object.create(null);
+    this.jsons = Object.create(null);
+    this.tags = Object.create(null);
+    this.counts = Object.create(null);
+    this.lists = Object.create(null);
   }
 
   /** Ends the batch: what was pulled goes, and nothing can be pulled by what was kept of it. */
@@ -63,13 +61,17 @@ export class Rows {
   }
 
   /** The list under `path`: where the items of each row begin, and the items as rows. */
+  list(path) {
+    return this.lists[path] ?? this.pullList(path);
+  }
+
   pullList(path) {
     const full = join(this.prefix, path);
     const counts = this.source.counts(full);
     let starts = [0];
     for (let i = 0, next = 0; i < counts.length; i++) starts.push((next += counts[i]));
     const outer = listOfLastStar(path);
-    if (outer !== undefined) starts = this.lists[outer].starts.map((row) => starts[row]);
+    if (outer !== undefined) starts = this.list(outer).starts.map((row) => starts[row]);
     return (this.lists[path] = { starts, rows: new Rows(this.source, join(full, "*"), this.all) });
   }
 
@@ -77,7 +79,7 @@ export class Rows {
   column(path, read) {
     const outer = listOfLastStar(path);
     if (outer === undefined) return read;
-    const { starts } = this.lists[outer];
+    const { starts } = this.list(outer);
     const first = (row) => {
       for (let at = starts[row]; at < starts[row + 1]; at++) {
         const value = read(at);

@@ -20,7 +20,8 @@ function describedThrown(value) {
   }
 }
 
-function mapped(stack, map) {
+/** A stack with the places of the author's files, without the SDK's frames. */
+export function mapped(stack, map) {
   const lines = decode(map.mappings);
   const ofAuthor = (line) => !line.includes("(@tamis/plugin/");
   return stack.split("\n").map((line) => placed(line, lines, map.sources)).filter(ofAuthor).join("\n");

@@ -17,7 +17,9 @@ pub(super) fn build(job: &Job<'_>) -> Result<Made, KitError> {
     let component = job.work.join("plugin.wasm");
     let source = &job.said.source;
     let mut python = command(python, dir);
-    python.arg("-d").arg(&job.wit).args(["-w", job.said.kind.as_str(), "componentize", "--stub-wasi"]);
+    // What its own Rust code did is nothing that an author can look into.
+    python.env("RUST_BACKTRACE", "0").args(["-q", "-d"]).arg(&job.wit);
+    python.args(["-w", job.said.kind.as_str(), "componentize", "--stub-wasi"]);
     for folder in [source.parent().unwrap_or(dir), &job.said.sdk] {
         python.arg("-p").arg(folder);
     }
