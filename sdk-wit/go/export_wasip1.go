@@ -123,6 +123,7 @@ func start(kind string, config unsafe.Pointer, length uint32) unsafe.Pointer {
 
 func begin() {
 	answerLength = 0
+	host.PassTime()
 	current.begin(host.Source{})
 }
 

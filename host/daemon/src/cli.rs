@@ -2,6 +2,7 @@
 
 mod pipeline;
 mod plugin;
+pub mod quarantine;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use pipeline::{At, Json, Pipeline, Publish, Replay, Trial};
 pub use plugin::*;
+pub use quarantine::Quarantine;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,7 +48,7 @@ pub struct Cli {
     /// How log lines on stderr look
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// Which log lines are shown, for example `info` or `host_plugin=debug,warn` [default: info; of plugin commands: warn]
+    /// Which log lines are shown, for example `info` or `host_plugin=debug,warn` [default: info; of plugin commands: warn; of quarantine: error]
     #[arg(long, global = true, value_name = "FILTER")]
     pub log: Option<String>,
 }
@@ -54,7 +56,12 @@ pub struct Cli {
 impl Cli {
     pub fn log_filter(&self) -> &str {
         // What an author asked about is printed; how the host got there is not what was asked.
-        let default = if matches!(self.command, Command::Plugin(_)) { "warn" } else { "info" };
+        let default = match self.command {
+            Command::Plugin(_) => "warn",
+            // What stays is printed, and why.
+            Command::Quarantine(_) => "error",
+            _ => "info",
+        };
         self.log.as_deref().unwrap_or(default)
     }
 }
@@ -108,6 +115,9 @@ pub enum Command {
         after_help = "Example:\n  tamis replay --store tamis-data/store --from 2026-11-20 --to 2026-11-21T12:00:00Z --pipeline candidate.toml"
     )]
     Replay(Replay),
+    /// List, show and release what a fail-closed stage could not deal with
+    #[command(subcommand, after_help = quarantine::EXAMPLES)]
+    Quarantine(Quarantine),
     /// Build and look at plugins
     #[command(subcommand, after_help = plugin::EXAMPLES)]
     Plugin(Plugin),

@@ -2,6 +2,7 @@
 
 mod pipeline;
 mod plugin;
+mod quarantine;
 mod replay;
 
 use std::path::Path;
@@ -15,6 +16,7 @@ use crate::{components, config, report};
 
 pub use pipeline::pipeline;
 pub use plugin::plugin;
+pub use quarantine::quarantine;
 pub use replay::replay;
 
 const EXIT_FOUND_SOMETHING: u8 = 1;

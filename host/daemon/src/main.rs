@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::Pipeline(command) => commands::pipeline(command),
         Command::Replay(args) => commands::replay(args),
         Command::Verify(args) => commands::verify(args),
+        Command::Quarantine(command) => commands::quarantine(command),
         Command::Plugin(command) => commands::plugin(command),
         Command::CompileComponent => return host_plugin::compile_child_main(),
     };

@@ -154,6 +154,12 @@ fn one_event_is_run() {
         assert_eq!(code, 1);
         assert!(out.contains("  init failed: trap: ") && out.contains("    in give_up\n"), "{out}");
     }
+    // What the golden tests have, if nothing else is said.
+    fs::rename(dir.path().join("c.json"), dir.path().join("tests/config.json")).unwrap();
+    for (config, code) in [(&[][..], 1), (&["--config", "{}"], 0)] {
+        let output = tamis(dir.path(), &[&["run", "moody.wasm"], config].concat(), "{}");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+    }
     for (args, want) in [
         (&["run", "moody.wasm", "--config", "nowhere.json"][..], "error: nowhere.json: No such file"),
         (&["run", "nowhere.wasm"], "error: nowhere.wasm: it can not be read: No such file"),

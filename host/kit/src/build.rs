@@ -56,6 +56,25 @@ pub fn build_with(dir: &Path, out: &Path, debug: DebugInfo) -> Result<Built, Kit
     })
 }
 
+/// Encodes a core module that any compiler has made. `kind` is for one that does not say its world, as one with wit-bindgen's
+/// bindings does.
+pub fn build_module(module: &Path, kind: Option<StageKind>, out: &Path) -> Result<Built, KitError> {
+    let begun = Instant::now();
+    let core = std::fs::read(module).map_err(|source| KitError::Io { path: module.into(), source })?;
+    let component = encode_with(&core, kind, DebugInfo::Dropped)?;
+    let kind = checked(&component, None)?;
+    // `drop-noisy` of both `drop-noisy.core.wasm` and `drop-noisy.wasm`.
+    let name = module.file_stem().unwrap_or_default().to_string_lossy();
+    let name = name.strip_suffix(".core").unwrap_or(&name).to_owned();
+    let path = out.join(format!("{name}.wasm"));
+    if path.exists() && module.canonicalize().ok() == path.canonicalize().ok() {
+        return Err(KitError::SameFile { path });
+    }
+    write(&path, &component)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    Ok(Built { path, name, kind, language: "any", bytes: component.len(), seconds })
+}
+
 fn of_project(project: &Project, said: &Said, debug: DebugInfo) -> Result<Vec<u8>, KitError> {
     let made = match project.language {
         // Cargo has its own place for what it leaves.

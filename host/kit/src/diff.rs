@@ -111,7 +111,7 @@ fn quoted(key: &str) -> String {
 const LINE_COLUMNS_MAX: usize = 100;
 
 /// A document on lines that people can read and compare. Keys keep their order, strings and numbers their spelling.
-pub(crate) fn pretty(node: NodeRef<'_>, indent: usize, out: &mut String) {
+pub fn pretty(node: NodeRef<'_>, indent: usize, out: &mut String) {
     let compact = compact(node);
     let is_list = matches!(node.kind(), Kind::Object | Kind::Array);
     if !is_list || indent + compact.chars().count() <= LINE_COLUMNS_MAX {

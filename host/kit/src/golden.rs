@@ -305,7 +305,15 @@ fn with_causes(error: impl std::error::Error) -> String {
     text
 }
 
-/// The folder where the tests of a component lie that is not of a known folder.
-pub fn tests_beside(component: &Path) -> PathBuf {
-    component.parent().unwrap_or(Path::new("")).join("tests")
+/// Where the golden events of a plugin are, given its folder or its component, which lies in that folder or in its `target`.
+pub fn tests_of(plugin: &Path) -> PathBuf {
+    // `tests` and not `./tests`, when it is the folder one is in.
+    let plugin = plugin.strip_prefix(".").unwrap_or(plugin);
+    if plugin.is_dir() || plugin.as_os_str().is_empty() {
+        return plugin.join("tests");
+    }
+    let beside = plugin.parent().unwrap_or(Path::new(""));
+    let of_build =
+        beside.parent().filter(|_| beside.ends_with(crate::OUT)).map(|folder| folder.join("tests"));
+    of_build.filter(|tests| tests.is_dir()).unwrap_or_else(|| beside.join("tests"))
 }

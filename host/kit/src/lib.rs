@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bench;
+mod bindings;
 mod build;
 mod columns;
 mod diff;
@@ -27,14 +28,15 @@ use host_plugin::BadComponent;
 use thiserror::Error;
 
 pub use bench::{BatchCost, BenchError, BenchPlan, BenchReport, PulledColumn, StartCost, bench};
-pub use build::{Built, OUT, build, build_with};
+pub use bindings::bindings;
+pub use build::{Built, OUT, build, build_module, build_with};
 pub use columns::{BadPull, Pull, Pulled, batch_of, describe_pull, write_raw};
 pub use diff::{Difference, pretty};
 pub use encode::{DebugInfo, WIT, encode, encode_as, encode_with};
 pub use events::{EventsError, parse_events, read_events};
 pub use golden::{
     BacktraceFrame, Differing, EventName, Failure, FileReport, GoldenReport, GoldenTests, Inconsistency,
-    TestsError, golden, tests_beside,
+    TestsError, golden, tests_of,
 };
 pub use inspect::{About, Inspection, inspect};
 pub use lang::rust::RUST_TARGET;
@@ -74,10 +76,14 @@ pub enum KitError {
     Unreadable(String),
     #[error("{path:?} can not be read or written")]
     Io { path: PathBuf, source: io::Error },
+    #[error("{path:?} would take the place of what it is made of: name another folder with --out")]
+    SameFile { path: PathBuf },
+    #[error("the bindings can not be made: {0}")]
+    Bindings(String),
     #[error("this is no core module: {0}")]
     NotAModule(String),
     #[error("the module can not be encoded: {0}")]
     Encode(String),
-    #[error("what was encoded is no plugin: {0} (with the SDK, `export!(filter: T)` makes the exports)")]
+    #[error("what was encoded is no plugin: {0} (an SDK makes the exports, in Rust `export!(filter: T)`)")]
     NotAPlugin(BadComponent),
 }

@@ -235,3 +235,17 @@ fn what_a_plugin_forgot_to_ask_for_fails() {
         "{shown}"
     );
 }
+
+#[test]
+fn tests_are_found_from_the_folder_and_from_what_was_built() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("mine");
+    fs::create_dir_all(root.join("tests")).unwrap();
+    fs::create_dir_all(root.join("target")).unwrap();
+    for plugin in [root.clone(), root.join("mine.wasm"), root.join("target/mine.wasm")] {
+        assert_eq!(host_kit::tests_of(&plugin), root.join("tests"), "{plugin:?}");
+    }
+    assert_eq!(host_kit::tests_of(Path::new(".")), Path::new("tests"));
+    let elsewhere = dir.path().join("target/mine.wasm");
+    assert_eq!(host_kit::tests_of(&elsewhere), dir.path().join("target/tests"));
+}

@@ -19,7 +19,7 @@ import os
 import shutil
 import struct
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,8 +27,6 @@ from ._columns import decode
 from ._kinds import Drop, Filter, Fingerprinter, Rate, Sampler, Scrubber
 from ._leaves import HASH, MASK, REMOVE, REPLACE, WHOLE
 from ._source import LeafList, Reals, Texts
-
-Event = Mapping[str, Any]
 
 
 class Scrubbed(NamedTuple):
@@ -39,24 +37,24 @@ class Scrubbed(NamedTuple):
     rules: list[str]
 
 
-def filter(plugin: type[Filter], events: Sequence[Event], config: Any = None) -> list[Drop | None]:
+def filter(plugin: type[Filter], events: Sequence[Any], config: Any = None) -> list[Drop | None]:
     """What a filter says of each event: None keeps it."""
     verdicts, reasons = plugin.start(json.dumps(config)).run(_Host(events))
     return [Drop(reasons[verdict - 1]) if verdict else None for verdict in verdicts]
 
 
-def sample(plugin: type[Sampler], events: Sequence[Event], config: Any = None) -> list[Rate]:
+def sample(plugin: type[Sampler], events: Sequence[Any], config: Any = None) -> list[Rate]:
     """The rate that a sampler gives each event."""
     rates, decided_by, rules = plugin.start(json.dumps(config)).run(_Host(events))
     return [Rate(rate, rules[by - 1] if by else None) for rate, by in zip(rates, decided_by)]
 
 
-def fingerprint(plugin: type[Fingerprinter], events: Sequence[Event], config: Any = None) -> list[list[tuple[str, str]]]:
+def fingerprint(plugin: type[Fingerprinter], events: Sequence[Any], config: Any = None) -> list[list[tuple[str, str]]]:
     """The pairs of kind and fingerprint that a fingerprinter gives each event."""
     return plugin.start(json.dumps(config)).run(_Host(events))
 
 
-def scrub(plugin: type[Scrubber], events: Sequence[Event], config: Any = None) -> list[list[Scrubbed]]:
+def scrub(plugin: type[Scrubber], events: Sequence[Any], config: Any = None) -> list[list[Scrubbed]]:
     """The values of each event that a scrubber edited."""
     scrubber = plugin.start(json.dumps(config))
     host = _Host(events)
@@ -125,7 +123,7 @@ class _Leaves:
 class _Host:
     """The interface `batch`, by the program `tamis`. The letters are the types of the lists of each answer: bytes, u32 and f64."""
 
-    def __init__(self, events: Sequence[Event]) -> None:
+    def __init__(self, events: Sequence[Any]) -> None:
         self._events = json.dumps(list(events))
         self._leaves: dict[str, _Leaves] = {}
 

@@ -61,7 +61,7 @@ class Marks(Scrubber):
 
 
 def test_edits() -> None:
-    events: list[dict[str, Any]] = [
+    events = [
         {"message": "é [ré] é", "n": 1},
         {"message": "é [mé] é"},
         {"message": "é"},

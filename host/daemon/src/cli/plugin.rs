@@ -38,11 +38,21 @@ pub enum Plugin {
     #[command(
         long_about = "Builds the plugin in DIR, in the language that its plugin.toml names (rust, go, python, js, c, zig), into a component \
             that imports nothing but Tamis, and prints its size and the time it took. What the compiler says goes to stderr \
-            as it is. If the toolchain is missing, the error is the one command that installs it.",
-        after_help = "Examples:\n  tamis plugin build drop-noisy\n  tamis plugin build plugins/inbound-filters --out target/plugins\n\n\
+            as it is. If the toolchain is missing, the error is the one command that installs it.\n\n\
+            Of a file, a core module that any other compiler has made, it makes the component.",
+        after_help = "Examples:\n  tamis plugin build drop-noisy\n  tamis plugin build plugins/inbound-filters --out target/plugins\n  \
+            tamis plugin build drop-noisy.core.wasm --kind filter\n\n\
             A crate in Rust needs no plugin.toml. The component keeps the names of its functions, for backtraces."
     )]
     Build(Build),
+    /// Write bindings in C, for a language without an SDK
+    #[command(
+        long_about = "Writes the interface of a kind of plugin as bindings in C (a header, its source, and an object file that says the \
+            world), as wit-bindgen makes them, for any language that can call C; and beside them the WIT itself, for a \
+            language with a generator of its own. What its compiler makes of them, `tamis plugin build FILE` encodes.",
+        after_help = "Example:\n  tamis plugin bindings --kind filter --out gen\n\nHow to go on: docs/plugins/any.md"
+    )]
+    Bindings(Bindings),
     /// Say what a component is: world, imports, size, what it asks for
     #[command(
         long_about = "Says what a component is, without running it: its kind, which is also its world, its size, what it imports and \
@@ -174,9 +184,9 @@ pub struct RunOne {
     /// A file of golden events; `-` is standard input
     #[arg(value_name = "EVENT", default_value = "-")]
     pub events: PathBuf,
-    /// The stage's configuration: a file, or JSON that begins with `{`
-    #[arg(long, value_name = "FILE|JSON", default_value = "{}")]
-    pub config: String,
+    /// The stage's configuration: a file, or JSON that begins with `{` [default: tests/config.json of the plugin, else {}]
+    #[arg(long, value_name = "FILE|JSON")]
+    pub config: Option<String>,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
@@ -190,9 +200,9 @@ pub struct Bench {
     /// Events of your own: a file of golden events
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
-    /// The stage's configuration: a file, or JSON that begins with `{`
-    #[arg(long, value_name = "FILE|JSON", default_value = "{}")]
-    pub config: String,
+    /// The stage's configuration: a file, or JSON that begins with `{` [default: tests/config.json of the plugin, else {}]
+    #[arg(long, value_name = "FILE|JSON")]
+    pub config: Option<String>,
     /// Print the figures as JSON
     #[arg(long)]
     pub json: bool,
@@ -213,15 +223,28 @@ pub struct Columns {
 
 #[derive(Debug, Args)]
 pub struct Build {
-    /// The folder of the plugin
-    #[arg(value_name = "DIR", default_value = ".")]
-    pub dir: PathBuf,
-    /// Where NAME.wasm goes, if not to `target` in the folder of the plugin
+    /// The folder of the plugin, or a core module
+    #[arg(value_name = "DIR|FILE", default_value = ".")]
+    pub plugin: PathBuf,
+    /// Of which kind a core module is that does not say its world
+    #[arg(long, value_enum)]
+    pub kind: Option<Kind>,
+    /// Where NAME.wasm goes, if not to `target` in the folder of the plugin, or beside the core module
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print what was built as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Bindings {
+    /// What the plugin does
+    #[arg(long, value_enum)]
+    pub kind: Kind,
+    /// The folder for them
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -19,6 +19,7 @@ pub(super) use subject::cache;
 pub fn plugin(command: &Plugin) -> anyhow::Result<ExitCode> {
     match command {
         Plugin::Bench(args) => bench::bench(args),
+        Plugin::Bindings(args) => build::bindings(args),
         Plugin::Build(args) => build::build(args),
         Plugin::Columns(args) => columns::columns(args),
         Plugin::Inspect(args) => inspect::inspect(args),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on ends")]
 
 mod pipeline;
+mod quarantine;
 mod running;
 
 use std::fs;
@@ -172,6 +173,10 @@ fn help_teaches_and_wrong_usage_is_2() {
         "pipeline reject",
         "pipeline rollback",
         "pipeline history",
+        "quarantine",
+        "quarantine list",
+        "quarantine show",
+        "quarantine release",
     ] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let (code, out, _) = said(&tamis(dir.path(), &args));

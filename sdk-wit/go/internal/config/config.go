@@ -200,6 +200,9 @@ func unmarshal(text json.RawMessage, into any) error {
 }
 
 func want(value reflect.Value) string {
+	if value.Addr().Type().Implements(textUnmarshaler) {
+		return "a string"
+	}
 	switch value.Kind() {
 	case reflect.String:
 		return "a string"

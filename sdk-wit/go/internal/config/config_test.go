@@ -48,6 +48,7 @@ func TestErrorsNameTheKey(t *testing.T) {
 		{`{"projects":{"x":{}}}`, `projects.x: the key is no int`},
 		{`{"names":{"a.b":1}}`, `names.'a.b': 1, where true or false is expected`},
 		{`{"timeout":"5"}`, `timeout: time: missing unit in duration "5"`},
+		{`{"timeout":5}`, `timeout: 5, where a string is expected`},
 		{`{"limit":true}`, `limit: true, where an integer of 64 bits is expected`},
 		{`{"pair":["a"]}`, `pair: a list of 1, where 2 are expected`},
 		{`[]`, `a list, where an object is expected`},

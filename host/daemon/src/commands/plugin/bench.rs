@@ -9,7 +9,7 @@ use crate::cli::Bench;
 use crate::report;
 
 pub fn bench(args: &Bench) -> anyhow::Result<ExitCode> {
-    let config = config(&args.config)?;
+    let config = config(args.config.as_deref(), &args.plugin)?;
     let subject = subject(&args.plugin, DebugInfo::Dropped)?;
     let events = args.events.as_deref().map(read_events).transpose()?;
     let found = measure(&subject, &BenchPlan { config, events }, &mut show)?;

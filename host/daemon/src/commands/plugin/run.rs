@@ -10,7 +10,7 @@ use crate::cli::RunOne;
 use crate::report;
 
 pub fn run(args: &RunOne) -> anyhow::Result<ExitCode> {
-    let config = config(&args.config)?;
+    let config = config(args.config.as_deref(), &args.plugin)?;
     let subject = subject(&args.plugin, DebugInfo::Kept)?;
     let events = read_events(&args.events)?;
     // Compiling a large interpreter takes seconds.

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use host_kit::{DebugInfo, Subject};
+use host_kit::{DebugInfo, Subject, tests_of};
 
 /// A component, or that of a folder, built: for `test` and `run` with the lines of its functions, to `bench` as it is shipped.
 pub(super) fn subject(path: &Path, debug: DebugInfo) -> anyhow::Result<Subject> {
@@ -16,12 +16,16 @@ pub(super) fn subject(path: &Path, debug: DebugInfo) -> anyhow::Result<Subject> 
     Ok(Subject::read(&built.path)?)
 }
 
-/// The configuration that an argument names or is.
-pub(super) fn config(argument: &str) -> anyhow::Result<String> {
-    match argument.trim_start().starts_with('{') {
-        true => Ok(argument.to_owned()),
-        false => std::fs::read_to_string(argument).with_context(|| argument.to_owned()),
-    }
+/// The configuration that an argument names or is; without one that of the plugin's golden tests, else an empty one.
+pub(super) fn config(argument: Option<&str>, plugin: &Path) -> anyhow::Result<String> {
+    let of_tests = tests_of(plugin).join("config.json");
+    let file = match argument {
+        Some(json) if json.trim_start().starts_with('{') => return Ok(json.to_owned()),
+        Some(file) => PathBuf::from(file),
+        None if of_tests.is_file() => of_tests,
+        None => return Ok("{}".to_owned()),
+    };
+    std::fs::read_to_string(&file).with_context(|| file.display().to_string())
 }
 
 /// Where authors' commands keep compiled components: a large interpreter takes seconds to compile.

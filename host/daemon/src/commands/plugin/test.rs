@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use host_kit::{DebugInfo, GoldenTests, Lines, Workbench, golden, tests_beside};
+use host_kit::{DebugInfo, GoldenTests, Lines, Workbench, golden, tests_of};
 
 use super::EXIT_FOUND_SOMETHING;
 use super::subject::{cache, show, subject};
@@ -11,13 +11,8 @@ use crate::report;
 
 pub fn test(args: &Test) -> anyhow::Result<ExitCode> {
     let subject = subject(&args.plugin, DebugInfo::Kept)?;
-    let beside = match args.plugin.is_dir() {
-        // `tests` and not `./tests`, when it is the folder one is in.
-        true => args.plugin.strip_prefix(".").unwrap_or(&args.plugin).join("tests"),
-        false => tests_beside(&args.plugin),
-    };
     let tests = GoldenTests {
-        folder: args.tests.clone().unwrap_or(beside),
+        folder: args.tests.clone().unwrap_or_else(|| tests_of(&args.plugin)),
         config: None,
         filter: args.filter.clone(),
         update: args.update,

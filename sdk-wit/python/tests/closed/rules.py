@@ -1,0 +1,2 @@
+def deep(key: str) -> str:
+    return {"a": "b"}[key]
