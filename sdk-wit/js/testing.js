@@ -80,6 +80,10 @@ class Columns {
     return this.get("len:").len[0];
   }
 
+  joined() {
+    return undefined;
+  }
+
   strings(path) {
     return this.get(`strings:${path}`);
   }

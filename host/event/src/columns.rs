@@ -28,6 +28,30 @@ pub struct Texts {
     pub data: Vec<u8>,
 }
 
+/// Between two rows, and in the place of one that is absent, in [`Texts::joined`].
+const ROW_SEPARATOR: u8 = 0x1e;
+const ABSENT_ROW: u8 = 0x1f;
+
+impl Texts {
+    /// All rows in one text, separated by U+001E, an absent one as U+001F; `None` if a text has one of these.
+    pub fn joined(&self) -> Option<String> {
+        if memchr::memchr2(ROW_SEPARATOR, ABSENT_ROW, &self.data).is_some() {
+            return None;
+        }
+        let mut joined = Vec::with_capacity(self.data.len() + 2 * self.presence.len());
+        for (row, range) in self.offsets.windows(2).enumerate() {
+            if row > 0 {
+                joined.push(ROW_SEPARATOR);
+            }
+            match self.presence[row] {
+                0 => joined.push(ABSENT_ROW),
+                _ => joined.extend_from_slice(&self.data[range[0] as usize..range[1] as usize]),
+            }
+        }
+        Some(String::from_utf8(joined).expect("rows are UTF-8, and what is between them is ASCII"))
+    }
+}
+
 /// Numbers of rows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reals {

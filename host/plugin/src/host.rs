@@ -211,6 +211,18 @@ impl Host {
         Ok(texts)
     }
 
+    pub(crate) fn joined(&mut self, path: &str) -> Result<Option<String>, Objection> {
+        self.may_read(path, Reading::Value)?;
+        self.index_again(path)?;
+        let texts = self.columns.strings(path).map_err(wrong_path)?;
+        let (rows, joined) = (texts.len(), texts.joined());
+        let bytes = joined.as_ref().map_or(1, String::len);
+        self.count(kept_for(path) + bytes)?;
+        self.indexed(path, rows)?;
+        self.note("joined", path, rows, bytes);
+        Ok(joined)
+    }
+
     pub(crate) fn numbers(&mut self, path: &str) -> Result<Reals, Objection> {
         self.may_read(path, Reading::Value)?;
         self.index_again(path)?;

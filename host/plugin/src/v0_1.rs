@@ -198,6 +198,10 @@ fn link_batch(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         let path = short_path(path.to_str(&store)?)?;
         Ok((Texts::from(store.data_mut().strings(&path)?),))
     })?;
+    batch.func_wrap("joined", |mut store: Context<'_>, (path,): (WasmStr,)| {
+        let path = short_path(path.to_str(&store)?)?;
+        Ok((store.data_mut().joined(&path)?,))
+    })?;
     batch.func_wrap("numbers", |mut store: Context<'_>, (path,): (WasmStr,)| {
         let path = short_path(path.to_str(&store)?)?;
         let host_event::Reals { presence, values } = store.data_mut().numbers(&path)?;

@@ -67,6 +67,14 @@ export function textsOf({ presence, offsets, data }) {
   return (row) => (presence[row] === 1 ? cut(offsets[row], offsets[row + 1]) : undefined);
 }
 
+/** The same of rows in one text: cut at once by the engine itself. */
+export function textsOfJoined(joined) {
+  const rows = joined.split("\u001e");
+  if (!joined.includes("\u001f")) return (row) => rows[row];
+  for (let row = 0; row < rows.length; row++) if (rows[row] === "\u001f") rows[row] = undefined;
+  return (row) => rows[row];
+}
+
 /** Reads the number of a row, `undefined` where there is none. */
 export function numbersOf({ presence, values }) {
   return (row) => (presence[row] === 1 ? values[row] : undefined);

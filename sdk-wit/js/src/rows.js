@@ -3,7 +3,7 @@
 // A column is pulled at the first use of its path, for the whole batch, and is a function of the row from then on. What a plugin reads per event
 // is then a member of an object and a call, which an interpreter can do fast.
 
-import { countsOf, numbersOf, textsOf } from "./columns.js";
+import { countsOf, numbersOf, textsOf, textsOfJoined } from "./columns.js";
 import { join, listOfLastStar, quote } from "./paths.js";
 
 const ENDED = "an event, an item or a leaf was used after the call that it belongs to: keep what you read, not the event";
@@ -41,7 +41,16 @@ export class Rows {
   }
 
   pullTexts(path) {
-    return (this.texts[path] = this.column(path, textsOf(this.source.strings(join(this.prefix, path)))));
+    return (this.texts[path] = this.column(path, this.textsAt(join(this.prefix, path))));
+  }
+
+  /**
+   * In one text if the host can: an interpreter cuts that faster than it reads lists of numbers. Not for lists, of which a plugin looks at few
+   * rows and would pay for all of them.
+   */
+  textsAt(full) {
+    const joined = full.includes("*") ? undefined : this.source.joined(full);
+    return typeof joined === "string" ? textsOfJoined(joined) : textsOf(this.source.strings(full));
   }
 
   pullNumbers(path) {
@@ -53,7 +62,7 @@ export class Rows {
   }
 
   pullTags(key) {
-    return (this.tags[key] = textsOf(this.source.strings(join(this.prefix, `tags.${quote(key)}`))));
+    return (this.tags[key] = this.textsAt(join(this.prefix, `tags.${quote(key)}`)));
   }
 
   pullCounts(path) {

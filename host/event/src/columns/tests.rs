@@ -258,3 +258,12 @@ fn a_selector_has_so_many_comparisons() {
     assert!(matches!(c.leaves(&numbered.join("||")), Err(ColumnError::SelectorWork { .. })));
     assert_eq!(c.leaves("l.7||l.8").unwrap().ids.len(), 2);
 }
+
+#[test]
+fn rows_in_one_text() {
+    let mut c = columns(&[r#"{"a":"x"}"#, "{}", r#"{"a":""}"#, r#"{"a":"é"}"#]);
+    assert_eq!(c.strings("a").unwrap().joined().unwrap(), "x\u{1e}\u{1f}\u{1e}\u{1e}é");
+    assert_eq!(c.strings("l.*").unwrap().joined().unwrap(), "");
+    let mut c = columns(&[r#"{"a":"x"}"#, r#"{"a":"\u001f"}"#]);
+    assert_eq!(c.strings("a").unwrap().joined(), None);
+}
