@@ -213,3 +213,19 @@ fn a_plugin_in_rust_works_as_it_was_made() {
         assert_eq!(news, [""; 0]);
     }
 }
+
+/// `examples/any-language`, as its Makefile and docs/plugins/any.md have it: bindings, a compiler, the encoder.
+#[test]
+fn a_language_without_an_sdk_works() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/any-language");
+    let tamis = format!("TAMIS={}", env!("CARGO_BIN_EXE_tamis"));
+    let mut make = Command::new("make");
+    let (code, out, err) = said(&make.current_dir(&dir).args(["clean", "test", &tamis]).output().unwrap());
+    let hint = "(it needs: apt-get install make clang lld wasi-libc libclang-rt-dev-wasm32)";
+    assert_eq!(code, 0, "{out}{err}{hint}");
+    assert!(out.ends_with("ok     tests/probes.json (6 events)\ndrop-probes: 1 passed\n"), "{out}");
+    let module = dir.join("target/drop-probes.core.wasm");
+    let args = ["plugin", "build", module.to_str().unwrap(), "--kind", "sampler"];
+    let (code, _, err) = run(&dir, &args);
+    assert!(code == 1 && err.starts_with("error: "), "it is a filter: {err}");
+}
