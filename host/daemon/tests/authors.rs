@@ -229,3 +229,18 @@ fn a_language_without_an_sdk_works() {
     let (code, _, err) = run(&dir, &args);
     assert!(code == 1 && err.starts_with("error: "), "it is a filter: {err}");
 }
+
+/// The code of docs/plugins/rust.md is what `tamis plugin new` makes, to the letter.
+#[test]
+fn the_page_about_rust_shows_what_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, out, err) =
+        run(dir.path(), &["plugin", "new", "drop-noisy", "--kind", "filter", "--lang", "rust"]);
+    assert_eq!(code, 0, "{err}");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/plugins/rust.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks = page.split("\n```rust\n").skip(1).map(|rest| rest.split("\n```\n").next().unwrap());
+    let shown = blocks.collect::<Vec<_>>().join("\n\n") + "\n";
+    assert_eq!(shown, fs::read_to_string(dir.path().join("drop-noisy/src/lib.rs")).unwrap());
+    assert!(page.contains(&out), "{out}");
+}
