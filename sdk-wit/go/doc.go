@@ -42,8 +42,8 @@
 // # What is valid for how long
 //
 // Texts are the host's own column, not copied, and valid until the call ends. Then the memory is used for the next batch: a text that was kept
-// changes under the hands of who kept it. Copy what you keep with [strings.Clone], keys of maps included. Package plugintest, and `tamis plugin
-// test`, find plugins that forget it.
+// changes under the hands of who kept it. Copy what you keep with [strings.Clone], keys of maps included. Package plugintest finds plugins
+// that forget it.
 //
 // # What there is not
 //

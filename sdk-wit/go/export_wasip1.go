@@ -170,7 +170,7 @@ func describe(what any) string {
 	for more := true; more; {
 		var frame runtime.Frame
 		frame, more = frames.Next()
-		if strings.HasPrefix(frame.Function, "tamis.dev/plugin.") && strings.HasSuffix(frame.Function, ".run") {
+		if callsAuthor(frame.Function) {
 			break
 		}
 		if !strings.HasPrefix(frame.Function, "runtime.") {
@@ -178,4 +178,10 @@ func describe(what any) string {
 		}
 	}
 	return text.String()
+}
+
+// callsAuthor says whether it is one of the functions from which the SDK calls what the author wrote.
+func callsAuthor(function string) bool {
+	name, ours := strings.CutPrefix(function, "tamis.dev/plugin.")
+	return ours && (strings.HasSuffix(name, ".run") || strings.HasPrefix(name, "opened[") || name == "newScrubbing")
 }

@@ -213,3 +213,34 @@ fn a_plugin_in_rust_works_as_it_was_made() {
         assert_eq!(news, [""; 0]);
     }
 }
+
+/// `examples/any-language`, as its Makefile and docs/plugins/any.md have it: bindings, a compiler, the encoder.
+#[test]
+fn a_language_without_an_sdk_works() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/any-language");
+    let tamis = format!("TAMIS={}", env!("CARGO_BIN_EXE_tamis"));
+    let mut make = Command::new("make");
+    let (code, out, err) = said(&make.current_dir(&dir).args(["clean", "test", &tamis]).output().unwrap());
+    let hint = "(it needs: apt-get install make clang lld wasi-libc libclang-rt-dev-wasm32)";
+    assert_eq!(code, 0, "{out}{err}{hint}");
+    assert!(out.ends_with("ok     tests/probes.json (6 events)\ndrop-probes: 1 passed\n"), "{out}");
+    let module = dir.join("target/drop-probes.core.wasm");
+    let args = ["plugin", "build", module.to_str().unwrap(), "--kind", "sampler"];
+    let (code, _, err) = run(&dir, &args);
+    assert!(code == 1 && err.starts_with("error: "), "it is a filter: {err}");
+}
+
+/// The code of docs/plugins/rust.md is what `tamis plugin new` makes, to the letter.
+#[test]
+fn the_page_about_rust_shows_what_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, out, err) =
+        run(dir.path(), &["plugin", "new", "drop-noisy", "--kind", "filter", "--lang", "rust"]);
+    assert_eq!(code, 0, "{err}");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/plugins/rust.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks = page.split("\n```rust\n").skip(1).map(|rest| rest.split("\n```\n").next().unwrap());
+    let shown = blocks.collect::<Vec<_>>().join("\n\n") + "\n";
+    assert_eq!(shown, fs::read_to_string(dir.path().join("drop-noisy/src/lib.rs")).unwrap());
+    assert!(page.contains(&out), "{out}");
+}

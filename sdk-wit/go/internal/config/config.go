@@ -69,13 +69,20 @@ func object(path string, text json.RawMessage, value reflect.Value) error {
 	for _, key := range slices.Sorted(maps.Keys(members)) {
 		index, known := fields[key]
 		if !known {
-			return wrong(join(path, key), "unknown key, known are "+strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+			return wrong(join(path, key), unknown(slices.Sorted(maps.Keys(fields))))
 		}
 		if err := read(join(path, key), members[key], fieldOf(value, index)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func unknown(known []string) string {
+	if len(known) == 0 {
+		return "unknown key, there are none"
+	}
+	return "unknown key, known are " + strings.Join(known, ", ")
 }
 
 // nameOf gives the JSON name of a field, and nothing for one that has none.

@@ -62,6 +62,13 @@ func TestErrorsNameTheKey(t *testing.T) {
 	}
 }
 
+func TestATypeWithoutKeys(t *testing.T) {
+	want := "a: unknown key, there are none"
+	if err := Parse(`{"a": 1}`, &struct{}{}); err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestValuesAreRead(t *testing.T) {
 	var read configuration
 	err := Parse(`{"rules":[{"rate":0.5,"id":7,"enabled":true}],"projects":{"42":{"rate":1}},"names":{"a.b":true},
