@@ -9,7 +9,7 @@ use host_kit::{GoldenTests, Subject, Workbench, golden};
 use host_pipeline::generation;
 use host_plugin::{Compile, CompileCommand, LoadError, Runtime, RuntimeConfig, StageFactory};
 
-use crate::config::{self, HostConfig, PipelineConfig, Problem, StageConfig};
+use crate::config::{self, HostConfig, PipelineConfig, Problem, Source, StageConfig};
 use crate::generations::spec_of_config;
 
 /// What plugins run in, with a child process that compiles them.
@@ -29,6 +29,14 @@ pub fn is_of_the_pipeline(error: &LoadError) -> bool {
     !matches!(error, LoadError::Engine(_) | LoadError::Cache { .. })
 }
 
+/// The bytes of a component. `cache` keeps those of registries.
+pub fn read(source: &Source, cache: &Path) -> anyhow::Result<Vec<u8>> {
+    match source {
+        Source::File(path) => std::fs::read(path).with_context(|| path.display().to_string()),
+        Source::Oci(reference) => reference.read(cache),
+    }
+}
+
 /// Every stage that would not load. `file` is where the pipeline is defined.
 pub fn problems(
     pipeline: &PipelineConfig,
@@ -37,9 +45,22 @@ pub fn problems(
 ) -> anyhow::Result<Vec<Problem>> {
     let mut problems = Vec::new();
     // That a file is missing was found when the definition was read.
-    for stage in pipeline.stages.iter().filter(|stage| stage.component.is_file()) {
-        let component = std::fs::read(&stage.component);
-        let component = component.with_context(|| stage.component.display().to_string())?;
+    let is_missing = |source: &Source| matches!(source, Source::File(path) if !path.is_file());
+    for stage in pipeline.stages.iter().filter(|stage| !is_missing(&stage.component)) {
+        let component = match (read(&stage.component, runtime.cache_dir()), &stage.component) {
+            (Ok(component), _) => component,
+            (Err(e), Source::File(_)) => return Err(e),
+            (Err(e), Source::Oci(_)) => {
+                let what = format!("stage {}: {e:#}", stage.name);
+                problems.push(Problem {
+                    file: file.to_owned(),
+                    line: stage.component_line,
+                    what,
+                    suggestion: None,
+                });
+                continue;
+            }
+        };
         match StageFactory::load(spec_of_config(stage, component.clone()), runtime) {
             Ok(_) => problems.extend(golden_problem(stage, file, component, runtime)),
             Err(e) if is_of_the_pipeline(&e) => problems.push(problem(stage, file, e)),
@@ -95,7 +116,7 @@ fn problem(stage: &StageConfig, file: &Path, error: LoadError) -> Problem {
         }
         LoadError::Grant { .. } => (stage.line, None),
         _ => {
-            let command = format!("look at it with: tamis plugin inspect {}", stage.component.display());
+            let command = format!("look at it with: tamis plugin inspect {}", stage.component);
             (stage.component_line, Some(command))
         }
     };

@@ -6,7 +6,7 @@ mod place;
 mod reader;
 
 pub use host::{HostConfig, Project, ProjectKey, ProjectQuota};
-pub use pipeline::{PipelineConfig, StageConfig};
+pub use pipeline::{PipelineConfig, Source, StageConfig};
 pub use place::line_of;
 pub use reader::{Problem, parse_duration};
 

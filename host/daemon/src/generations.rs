@@ -105,7 +105,7 @@ impl Generations {
     pub fn begin(&self, pipeline: Option<&PipelineConfig>, now: &str) -> anyhow::Result<u64> {
         let newest = generation::newest(self.shelf())?;
         if let Some(pipeline) = pipeline {
-            let components = components_of(pipeline)?;
+            let components = components_of(pipeline, self.runtime.cache_dir())?;
             let stages = stages_of(pipeline, &components);
             match self.known_as(&stages)? {
                 Some(old) if newest.as_ref().is_some_and(|newest| newest.generation != old) => {

@@ -12,6 +12,7 @@ mod control;
 mod generations;
 mod ingest;
 mod metrics;
+mod oci;
 mod report;
 mod run;
 mod sources;

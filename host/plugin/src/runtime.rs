@@ -1,6 +1,6 @@
 //! The engine that all plugins of a process share: its settings, the clock of its guests, and its cache of compiled code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
@@ -41,6 +41,11 @@ impl Runtime {
     /// compiled in this process: what reads debug sections takes no precautions against hostile ones.
     pub fn for_authors(config: RuntimeConfig) -> Result<Arc<Runtime>, LoadError> {
         Runtime::with(config, DebugSections::Read)
+    }
+
+    /// Where compiled components are kept; only its owner can write there.
+    pub fn cache_dir(&self) -> &Path {
+        &self.config.cache_dir
     }
 
     fn with(config: RuntimeConfig, debug: DebugSections) -> Result<Arc<Runtime>, LoadError> {

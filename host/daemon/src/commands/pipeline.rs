@@ -89,11 +89,12 @@ pub(super) fn candidate(file: &Path) -> anyhow::Result<Result<Candidate, Vec<Pro
         Ok(pipeline) => pipeline,
         Err(problems) => return Ok(Err(problems)),
     };
-    let problems = components::problems(&pipeline, file, &components::runtime_in(super::plugin::cache())?)?;
+    let runtime = components::runtime_in(super::plugin::cache())?;
+    let problems = components::problems(&pipeline, file, &runtime)?;
     if !problems.is_empty() {
         return Ok(Err(problems));
     }
-    let components = components_of(&pipeline)?;
+    let components = components_of(&pipeline, runtime.cache_dir())?;
     Ok(Ok((stages_of(&pipeline, &components), components)))
 }
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use host_event::{Category, Selector};
 use host_pipeline::{FailurePolicy, StageKind};
 
+use crate::oci::{OciReference, SCHEME};
+
 use super::reader::{At, File, Section, nearest, parse_bytes, parse_duration};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +19,7 @@ pub struct PipelineConfig {
 pub struct StageConfig {
     pub name: String,
     pub kind: StageKind,
-    pub component: PathBuf,
+    pub component: Source,
     /// Golden events that it must answer as expected before it is published.
     pub golden: Option<PathBuf>,
     pub config: serde_json::Value,
@@ -32,6 +34,22 @@ pub struct StageConfig {
     pub kind_line: usize,
     pub component_line: usize,
     pub golden_line: usize,
+}
+
+/// Where a component is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    File(PathBuf),
+    Oci(OciReference),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::File(path) => write!(f, "{}", path.display()),
+            Source::Oci(reference) => reference.fmt(f),
+        }
+    }
 }
 
 /// The limits that a stage may set, and how each is written.
@@ -82,14 +100,8 @@ fn stage(file: &mut File<'_>, mut section: Section<'_>, folder: &Path) -> Option
     let kind_line = kind.as_ref().map_or(0, |at| file.line(&at.span));
     let kind = kind.and_then(|at| self::kind(file, at));
     let component = section.required_text(file, "component", "\"target/plugins/inbound-filters.wasm\"");
-    let component = component.map(|At { value, span }| (folder.join(value), span));
-    let component_line = component.as_ref().map_or(0, |(_, span)| file.line(span));
-    if let Some((path, span)) = &component
-        && !path.is_file()
-    {
-        let what = format!("stage.component: there is no file {}", path.display());
-        file.report(span.clone(), what, Some("build it: tamis plugin build DIR --out DIR".into()));
-    }
+    let component_line = component.as_ref().map_or(0, |at| file.line(&at.span));
+    let component = component.map(|at| source(file, at, folder));
     let (golden, golden_line) = golden(file, &mut section, folder);
     let config = section.json(file, "config").map_or_else(|| serde_json::json!({}), |j| j.value);
     let categories = section.texts(file, "categories").map(|at| categories(file, &at));
@@ -101,7 +113,7 @@ fn stage(file: &mut File<'_>, mut section: Section<'_>, folder: &Path) -> Option
     let limits = limits(section.section(file, "limits"), file);
     let line = file.line(&section.span);
     section.finish(file);
-    let (name, kind, (component, _)) = (name?.value, kind?, component?);
+    let (name, kind, component) = (name?.value, kind?, component??);
     Some(StageConfig {
         name,
         kind,
@@ -118,6 +130,22 @@ fn stage(file: &mut File<'_>, mut section: Section<'_>, folder: &Path) -> Option
         component_line,
         golden_line,
     })
+}
+
+fn source(file: &mut File<'_>, At { value, span }: At<String>, folder: &Path) -> Option<Source> {
+    if let Some(reference) = value.strip_prefix(SCHEME) {
+        let parsed = OciReference::parse(reference);
+        return parsed
+            .map(Source::Oci)
+            .map_err(|e| file.report(span, format!("stage.component: {e}"), None))
+            .ok();
+    }
+    let path = folder.join(value);
+    if !path.is_file() {
+        let what = format!("stage.component: there is no file {}", path.display());
+        file.report(span, what, Some("build it: tamis plugin build DIR --out DIR".into()));
+    }
+    Some(Source::File(path))
 }
 
 /// The folder of golden events, and its line.

@@ -1,10 +1,13 @@
 //! From the configuration to what is published, and from there to what the runtime needs.
 
+use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context;
 use host_pipeline::generation::{self, StageManifest};
 use host_plugin::{Limits, StageSpec};
 
+use crate::components;
 use crate::config::{PipelineConfig, StageConfig};
 
 /// The stages as they are published. `components` are theirs, in their order.
@@ -13,11 +16,10 @@ pub fn stages_of(pipeline: &PipelineConfig, components: &[(String, Vec<u8>)]) ->
 }
 
 /// The bytes of every component with their digest, in the order of the stages.
-pub fn components_of(pipeline: &PipelineConfig) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+pub fn components_of(pipeline: &PipelineConfig, cache: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let read = |stage: &StageConfig| {
-        let bytes = std::fs::read(&stage.component).map_err(|e| {
-            anyhow::anyhow!("component {} of stage {}: {e}", stage.component.display(), stage.name)
-        })?;
+        let bytes = components::read(&stage.component, cache);
+        let bytes = bytes.with_context(|| format!("component of stage {}", stage.name))?;
         Ok((generation::digest_of(&bytes), bytes))
     };
     pipeline.stages.iter().map(read).collect()
