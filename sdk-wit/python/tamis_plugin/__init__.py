@@ -21,7 +21,7 @@ them is all it takes: the file that does it is the plugin. `tamis_plugin.testing
 
 from . import log
 from ._config import ConfigError
-from ._event import Event, Item, User
+from ._event import Event, Item, Items, User
 from ._hash import hash_of
 from ._kinds import KEEP, Drop, Filter, Fingerprinter, Fingerprints, Rate, Sampler, Scrubber, drop
 from ._leaves import Leaf, Leaves
@@ -35,6 +35,7 @@ __all__ = [
     "Fingerprinter",
     "Fingerprints",
     "Item",
+    "Items",
     "Leaf",
     "Leaves",
     "Rate",

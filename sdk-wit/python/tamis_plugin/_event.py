@@ -1,7 +1,8 @@
 """One event of the batch, and the items of its lists."""
 
 import json
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
 
 from ._columns import Rows, text_at
 
@@ -64,17 +65,43 @@ class Item:
         """The same for a path with stars: a number for each item."""
         return list(self._rows.counts[path][self._row])
 
-    def items(self, path: str) -> "list[Item]":
+    def items(self, path: str) -> "Items":
         """The items of the list (or the values of the object) under `path`.
 
         The items of a path with stars, such as `exception.values.*.stacktrace.frames`, follow each other.
         """
         starts, rows = self._rows.lists[path]
-        return [Item(rows, row) for row in range(starts[self._row], starts[self._row + 1])]
+        return Items(rows, range(starts[self._row], starts[self._row + 1]))
 
-    def frames(self) -> "list[Item]":
+    def frames(self) -> "Items":
         """The frames of this exception's or thread's stack trace, the outermost call first."""
         return self.items("stacktrace.frames")
+
+
+class Items(Sequence[Item]):
+    """The items of a list. An item is made when it is asked for: of a stack trace, often only the last frame is."""
+
+    __slots__ = ("_range", "_rows")
+
+    def __init__(self, rows: Rows, numbers: range) -> None:
+        self._rows = rows
+        self._range = numbers
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    def __iter__(self) -> Iterator[Item]:
+        for row in self._range:
+            yield Item(self._rows, row)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Items": ...
+    def __getitem__(self, index: int | slice) -> "Item | Items":
+        if isinstance(index, slice):
+            return Items(self._rows, self._range[index])
+        return Item(self._rows, self._range[index])
 
 
 class Event(Item):
@@ -94,11 +121,11 @@ class Event(Item):
         """The tag with that key, whatever is in the key and in whichever form the client sent tags."""
         return text_at(self._rows.tags[key], self._row)
 
-    def exceptions(self) -> list[Item]:
+    def exceptions(self) -> Items:
         """The exceptions, in the order of the event: the last one is the one that was raised last."""
         return self.items("exception.values")
 
-    def threads(self) -> list[Item]:
+    def threads(self) -> Items:
         """The threads."""
         return self.items("threads.values")
 

@@ -68,7 +68,12 @@ def seen(read: Any) -> list[Any]:
         ),
         (lambda e: [f.number("lineno") for f in e.items("exception.values.*.stacktrace.frames")], [[1, None, 3], [], []]),
         (lambda e: [i.text("k") for i in e.items("list")], [[], [], ["1", None]]),
-        (lambda e: e.threads(), [[], [], []]),
+        (lambda e: len(e.threads()), [0, 0, 0]),
+        (
+            lambda e: [f.text("lineno") for x in e.exceptions()[-1:] for f in [*x.frames()[-2:], *x.frames()[:0]]],
+            [["3"], [], []],
+        ),
+        (lambda e: [x.exceptions()[-1].text("type") for x in [e] if x.exceptions()], [[None], [], ["B"]]),
     ],
 )
 def test_reading(read: Any, want: list[Any]) -> None:
