@@ -11,6 +11,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from ._paths import join, list_of, quote
 from ._source import Source, Texts
 
+# What stands between two rows, and in the place of one that is absent, in what `joined` gives.
+ROW_SEPARATOR = "\x1e"
+ABSENT_ROW = "\x1f"
 
 # Texts: `(data, starts, ends, present)`. Row `i` is `data[starts[i]:ends[i]]`, and is there if `present` is None or `present[i]` is not 0.
 # A tuple and nothing derived from it, because the interpreter takes apart no other kind as fast.
@@ -116,6 +119,31 @@ class TextColumns(_Columns[Column]):
         return self.all[path], ranges
 
 
+class Values(dict[str, list[str | None]]):
+    """Texts of the events themselves by path, one for each event: what plugins read most, so it is a list and nothing else.
+
+    Of a path without stars the host gives all of them in one text, which the interpreter cuts faster than it makes a number of each offset.
+    """
+
+    __slots__ = ("columns",)
+
+    def __init__(self, columns: TextColumns) -> None:
+        self.columns = columns
+
+    def __missing__(self, path: str) -> list[str | None]:
+        joined = None if "*" in path else self.columns.source.joined(path)
+        values: list[str | None]
+        if joined is None:
+            column = self.columns[path]
+            values = [text_at(column, row) for row in range(len(column[2]))]
+        else:
+            values = list(joined.split(ROW_SEPARATOR))
+            if ABSENT_ROW in joined:
+                values = [None if value == ABSENT_ROW else value for value in values]
+        self[path] = values
+        return values
+
+
 class JsonColumns(TextColumns):
     """JSON by path."""
 
@@ -168,11 +196,12 @@ class CountColumns(_Columns[list[list[int]]]):
 class Rows:
     """The events of the batch, or the items of a list in all of them."""
 
-    __slots__ = ("counts", "jsons", "lists", "numbers", "tags", "texts")
+    __slots__ = ("counts", "jsons", "lists", "numbers", "tags", "texts", "values")
 
     def __init__(self, source: Source, prefix: str = "") -> None:
         self.lists = Lists(source, prefix)
         self.texts = TextColumns(source, prefix, self.lists)
+        self.values = Values(self.texts)
         self.jsons = JsonColumns(source, prefix, self.lists)
         self.tags = TagColumns(source, prefix, self.lists)
         self.numbers = NumberColumns(source, prefix, self.lists)

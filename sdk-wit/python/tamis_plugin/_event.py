@@ -110,7 +110,15 @@ class Event(Item):
     There is one object for all of them, which goes on to the next event after each call: never keep it.
     """
 
-    __slots__ = ()
+    __slots__ = ("_values",)
+
+    def __init__(self, rows: Rows, row: int) -> None:
+        super().__init__(rows, row)
+        self._values = rows.values
+
+    def text(self, path: str) -> str | None:
+        """The string, number or boolean under `path`, as text. Of a path with stars, the first there is."""
+        return self._values[path][self._row]
 
     @property
     def index(self) -> int:

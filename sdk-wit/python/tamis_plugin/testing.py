@@ -134,6 +134,9 @@ class _Host:
     def strings(self, path: str) -> Texts:
         return _Texts(*self._pull(f"strings:{path}", "BIB"))
 
+    def joined(self, path: str) -> str | None:
+        return None
+
     def json(self, path: str) -> Texts:
         return _Texts(*self._pull(f"json:{path}", "BIB"))
 
