@@ -244,3 +244,46 @@ fn the_page_about_rust_shows_what_is_made() {
     assert_eq!(shown, fs::read_to_string(dir.path().join("drop-noisy/src/lib.rs")).unwrap());
     assert!(page.contains(&out), "{out}");
 }
+
+#[test]
+fn help_teaches() {
+    let dir = tempfile::tempdir().unwrap();
+    for command in ["new", "build", "test", "run", "bench", "inspect", "columns", "bindings", "upgrade"] {
+        let (code, out, _) = run(dir.path(), &["plugin", command, "--help"]);
+        assert_eq!(code, 0);
+        let example = out.split_once("Example").map(|(_, example)| example).unwrap_or_default();
+        assert!(example.contains(&format!("tamis plugin {command}")), "{command}: {out}");
+    }
+}
+
+/// What the compiler says comes through as it is, and what no plugin has is named.
+#[test]
+fn what_a_compiler_says_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), &["plugin", "new", "a", "--kind", "filter", "--lang", "c"]);
+    let source = dir.path().join("a/src/plugin.c");
+    let whole = fs::read_to_string(&source).unwrap();
+    let build = |added: &str| {
+        fs::write(&source, whole.clone() + added).unwrap();
+        run(dir.path(), &["plugin", "build", "a"])
+    };
+    let (code, out, err) = build("int broken = ;\n");
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("error: expected expression\nint broken = ;\n"), "{err}");
+    assert!(err.contains("\nerror: the C compiler failed"), "{err}");
+    let steal = "__attribute__((import_module(\"env\"), import_name(\"steal\"))) void steal(void);\n\
+                 __attribute__((constructor)) static void go(void) { steal(); }\n";
+    let (code, _, err) = build(steal);
+    assert!(
+        code == 1 && err.contains("error: the module imports env::steal: a plugin has no files"),
+        "{err}"
+    );
+    let toml = dir.path().join("a/plugin.toml");
+    fs::write(&toml, fs::read_to_string(&toml).unwrap().replace("\"filter\"", "\"sampler\"")).unwrap();
+    let (code, _, err) = build("");
+    assert!(
+        code == 1 && err.contains("error: it is called a sampler, and what was built is a filter"),
+        "{err}"
+    );
+    assert!(!dir.path().join("a/target/a.wasm").exists());
+}

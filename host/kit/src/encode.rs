@@ -35,11 +35,13 @@ pub fn encode_with(
     debug: DebugInfo,
 ) -> Result<Vec<u8>, KitError> {
     let mut module = cleaned(core_module, debug)?;
+    let adapter = adapter()?;
+    check_edge(&module, &adapter, kind)?;
     if let Some(kind) = kind {
         embed(&mut module, WIT, kind.as_str())?;
     }
     let encoder = ComponentEncoder::default().validate(true).module(&module).map_err(wrong)?;
-    let encoder = encoder.adapter(ADAPTED, &adapter()?).map_err(wrong)?;
+    let encoder = encoder.adapter(ADAPTED, &adapter).map_err(wrong)?;
     let component = { encoder }.encode().map_err(wrong)?;
     let interfaces = Interfaces::read(&component).map_err(KitError::NotAPlugin)?;
     interfaces.check().map_err(KitError::NotAPlugin)?;
@@ -49,6 +51,51 @@ pub fn encode_with(
 /// Encodes a module that does not say which world it is of.
 pub fn encode_as(kind: StageKind, core_module: &[u8]) -> Result<Vec<u8>, KitError> {
     encode_with(core_module, Some(kind), DebugInfo::Dropped)
+}
+
+/// Says in an author's words what the encoder would say in its own: what is imported that no plugin has, and which kind it is.
+fn check_edge(module: &[u8], adapter: &[u8], kind: Option<StageKind>) -> Result<(), KitError> {
+    let (imports, exports) = edge(module)?;
+    let (_, adapted) = edge(adapter)?;
+    let is_foreign = |(from, name): &&(String, String)| match from.as_str() {
+        ADAPTED => !adapted.contains(name),
+        _ => !from.starts_with("tamis:plugin/"),
+    };
+    let foreign: Vec<String> =
+        imports.iter().filter(is_foreign).map(|(from, name)| format!("{from}::{name}")).collect();
+    if !foreign.is_empty() {
+        return Err(KitError::ForeignImports(foreign.join(", ")));
+    }
+    let edge = Interfaces { exports, ..Interfaces::default() };
+    match (kind, edge.kind()) {
+        (Some(said), Some(found)) if !edge.exports_kind(said) => Err(KitError::OtherKind { said, found }),
+        _ => Ok(()),
+    }
+}
+
+type Edge = (Vec<(String, String)>, Vec<String>);
+
+/// What a core module imports and exports.
+fn edge(module: &[u8]) -> Result<Edge, KitError> {
+    let not_wasm = |e: wasmparser::BinaryReaderError| KitError::NotAModule(e.to_string());
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
+    for payload in Parser::new(0).parse_all(module) {
+        match payload.map_err(not_wasm)? {
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import.map_err(not_wasm)?;
+                    imports.push((import.module.to_owned(), import.name.to_owned()));
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    exports.push(export.map_err(not_wasm)?.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok((imports, exports))
 }
 
 fn adapter() -> Result<Vec<u8>, KitError> {

@@ -54,7 +54,7 @@ pub enum KitError {
     NoCopy { folder: PathBuf },
     #[error("{what} is not installed: run `{install}`")]
     Missing { what: &'static str, install: String },
-    #[error("{PROJECT_FILE} says that it is a {}, and it was built as a {}", said.as_str(), found.as_str())]
+    #[error("it is called a {}, and what was built is a {}", said.as_str(), found.as_str())]
     OtherKind { said: StageKind, found: StageKind },
     #[error("{PROJECT_FILE} has the name {said:?}, and Cargo.toml {package:?}: they must be the same")]
     OtherName { said: String, package: String },
@@ -82,6 +82,10 @@ pub enum KitError {
     Bindings(String),
     #[error("this is no core module: {0}")]
     NotAModule(String),
+    #[error(
+        "the module imports {0}: a plugin has no files, no network and no processes, and nothing but Tamis is there to be imported"
+    )]
+    ForeignImports(String),
     #[error("the module can not be encoded: {0}")]
     Encode(String),
     #[error("what was encoded is no plugin: {0} (an SDK makes the exports, in Rust `export!(filter: T)`)")]

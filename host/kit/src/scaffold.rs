@@ -81,7 +81,10 @@ impl Template {
             ],
             Language::Js => &["npm ci", "npm test"],
             Language::C => &["make test"],
-            Language::Zig => &["zig build test"],
+            Language::Zig => &[
+                "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt",
+                ".venv/bin/python -m ziglang build test",
+            ],
         };
         [native, &["tamis plugin test ."]].concat()
     }

@@ -110,8 +110,15 @@ fn encodes_with_the_closed_adapter() {
     let files = r#"(import "wasi_snapshot_preview1" "path_open"
         (func (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))"#;
     let refused = [
-        (encode_as(StageKind::Filter, &module(files, "")), "path_open"),
-        (encode_as(StageKind::Sampler, &plain), "tamis:plugin/sampling@0.1.0"),
+        (
+            encode_as(StageKind::Filter, &module(files, "")),
+            "the module imports wasi_snapshot_preview1::path_open: a plugin has no files",
+        ),
+        (
+            encode_as(StageKind::Filter, &module("(import \"env\" \"steal\" (func))", "")),
+            "the module imports env::steal: a plugin has",
+        ),
+        (encode_as(StageKind::Sampler, &plain), "it is called a sampler, and what was built is a filter"),
         (encode(&plain), "the component exports none of the plugin interfaces"),
         (encode(&printing), "this is no core module: it is a component already"),
         (encode(b"\0asm nonsense"), "this is no core module"),
