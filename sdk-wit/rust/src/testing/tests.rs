@@ -250,3 +250,37 @@ fn no_events() {
     assert_eq!(filter::<Path>("", &[] as &[&str]), Ok(vec![]));
     assert_eq!(fingerprint::<Reader>(r#""no""#, &["{}"]), Err("no".into()));
 }
+
+/// Groups by user: a part that is absent is an empty one, and where one ends counts.
+struct ByUser;
+
+impl Fingerprinter for ByUser {
+    type Config = serde::de::IgnoredAny;
+    fn init(_: Self::Config) -> Result<Self, String> {
+        Ok(ByUser)
+    }
+    fn fingerprint(&mut self, event: &Event<'_>, out: &mut Fingers) {
+        let user = event.user();
+        let parts = [user.id(), user.email(), user.ip_address(), user.username()];
+        out.push("user", &crate::hash_of(parts.map(Option::unwrap_or_default)));
+    }
+}
+
+#[test]
+fn a_user_and_a_hash_of_parts() {
+    let events = [
+        r#"{"user":{"id":7,"email":"a@b","ip_address":"::1","username":"ab"}}"#,
+        r#"{"user":{"id":"ab"}}"#,
+        r#"{"user":{"id":"a","email":"b"}}"#,
+    ];
+    let found = fingerprint::<ByUser>("{}", &events).unwrap();
+    let hash = |row: usize| found[row][0].1.as_str();
+    let want = crate::hash_of(["7", "a@b", "::1", "ab"]);
+    assert_eq!((hash(0), want.len()), (want.as_str(), 32));
+    assert_ne!(hash(1), hash(2));
+    assert_eq!(
+        crate::hash_of(["ValueError", "parse"]),
+        "d608d6f03bb693b56d468118bd5a48a8",
+        "as in every SDK"
+    );
+}
