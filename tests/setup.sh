@@ -48,6 +48,10 @@ install_plugin_tools() {
 # Of the examples in JavaScript, in their own folders.
 install_js_example() { npm ci --prefix "$examples/noisy-dependency" --no-audit --no-fund --loglevel=error && mkdir -p "$1"; }
 
+# A real OCI registry: CNCF's distribution.
+registry=github.com/distribution/distribution/v3/cmd/registry@v3.0.0
+install_registry() { GOBIN=$(mkdir -p "$1" && cd "$1" && pwd) go install "$registry"; }
+
 # The example without an SDK shows Debian's clang.
 if ! command -v clang >/dev/null || [[ ! -d /usr/include/wasm32-wasi ]]; then
     packages="clang lld wasi-libc libclang-rt-dev-wasm32"
@@ -60,3 +64,6 @@ once "$target/test-venv" install_python "$tests/python/requirements.txt"
 once "$target/test-node" install_node "$tests/node/package.json" "$tests/node/package-lock.json"
 once "$target/plugin-tools" install_plugin_tools "$examples/plugin-tools.txt"
 once "$target/test-js-example" install_js_example "$examples/noisy-dependency/package.json" "$examples/noisy-dependency/package-lock.json"
+# With the Go of the machine, else that of the tools.
+export PATH=$PATH:$target/plugin-tools/bin
+once "$target/test-registry" install_registry <(echo "$registry")
