@@ -44,8 +44,10 @@ fmt:
 # minutes of load, ten million events, about half an hour behind the build.
 bench: toolchain
 	cargo build --release -p tamis -p tamis-benches
+	tests/setup.sh
 	@for plugin in $(addprefix plugins/,$(PLUGINS)) benches/guest; do \
 	    $(TARGET)/release/tamis plugin build $$plugin --out $(TARGET)/plugins || exit 1; done
+	@benches/guests/build.sh $(TARGET)/release/tamis $(TARGET)/plugins
 	$(if $(FULL),BENCH_LOAD_SECONDS=600 BENCH_EVENTS_MAX=10000000) $(TARGET)/release/tamis-benches
 
 fuzz:
