@@ -79,11 +79,6 @@ fn transaction_rates_in_zig() -> Result<()> {
 }
 
 #[test]
-fn any_language_without_an_sdk() -> Result<()> {
-    run(&root().join("examples/any-language"), "make test")
-}
-
-#[test]
 fn the_sdks_test_themselves() -> Result<()> {
     run(&root().join("sdk-wit/js"), "npm test")?;
     run(&root().join("sdk-wit/python"), "env PYTHONPATH=. python -m pytest -q tests")?;

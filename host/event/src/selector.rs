@@ -597,7 +597,7 @@ mod tests {
             ("exception.**", "exception.values", true),
             ("user.email", "user", false),
             ("user.*", "user", true),
-            ("l.0", "l", true),
+            ("l.0", "l", false),
             ("** && !user.**", "user", false),
         ] {
             let (selector, parsed) = (Selector::parse(grant).unwrap(), Path::parse(path).unwrap());
