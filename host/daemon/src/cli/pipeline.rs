@@ -13,7 +13,7 @@ Examples:
   tamis pipeline canary candidate.toml --share 0.05 --after 10m --max-disagreement 0.01 --max-traps 0
   tamis pipeline report
   tamis pipeline rollback
-  tamis pipeline history --store s3://bucket/prefix";
+  tamis pipeline history --store tamis-data/store";
 
 #[derive(Debug, Subcommand)]
 pub enum Pipeline {
