@@ -46,7 +46,7 @@ install_plugin_tools() {
 }
 
 # Of the examples in JavaScript, in their own folders.
-install_js_example() { npm ci --prefix "$examples/noisy-dependency" --no-audit --no-fund --loglevel=error && mkdir -p "$1"; }
+install_js_example() { npm ci --prefix "$examples/noisy-dependency" --no-audit --no-fund --loglevel=error; }
 
 # A real OCI registry: CNCF's distribution.
 registry=github.com/distribution/distribution/v3/cmd/registry@v3.0.0
@@ -63,7 +63,7 @@ fi
 once "$target/test-venv" install_python "$tests/python/requirements.txt"
 once "$target/test-node" install_node "$tests/node/package.json" "$tests/node/package-lock.json"
 once "$target/plugin-tools" install_plugin_tools "$examples/plugin-tools.txt"
-once "$target/test-js-example" install_js_example "$examples/noisy-dependency/package.json" "$examples/noisy-dependency/package-lock.json"
+once "$examples/noisy-dependency/node_modules" install_js_example "$examples/noisy-dependency/package.json" "$examples/noisy-dependency/package-lock.json"
 # With the Go of the machine, else that of the tools.
 export PATH=$PATH:$target/plugin-tools/bin
 once "$target/test-registry" install_registry <(echo "$registry")

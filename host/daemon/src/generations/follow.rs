@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use host_pipeline::generation::{self, Action, Because, Proposal, Rollout};
+use host_pipeline::generation::{self, Action, Because, GenerationError, Proposal, Rollout};
 use host_pipeline::trial::{Report, Ruling};
 
 use super::Generations;
@@ -63,7 +63,9 @@ fn look(generations: &Generations, missed: &mut Option<u64>) {
         {
             let number = newest.generation;
             if let Err(e) = generations.turn_to(newest) {
-                *missed = Some(number);
+                // A store that is away comes back; what does not load now will not load at the next look.
+                let may_pass = matches!(e.downcast_ref(), Some(GenerationError::Store { .. }));
+                *missed = Some(number).filter(|_| !may_pass);
                 let active = generations.active();
                 tracing::error!("generation {number} can not be made ready, {active} goes on: {e:#}");
             }
