@@ -127,13 +127,13 @@ struct Step<'a> {
 
 impl Step<'_> {
     fn take(mut self, answer: StageAnswer) {
-        let mut faults = match answer.answer {
+        let mut faults = answer.faults;
+        match answer.answer {
             Answer::Filter(verdicts) => self.filter(&verdicts),
             Answer::Sample(rates) => self.sample(&rates),
-            Answer::Scrub(edits) => self.scrub(edits),
+            Answer::Scrub(edits) => faults.extend(self.scrub(edits)),
             Answer::Fingerprint(fingerprints) => self.fingerprint(fingerprints),
-        };
-        faults.extend(answer.faults);
+        }
         faults.iter().for_each(|fault| self.fail(fault));
         self.log(&faults);
         let rows = self.columns.rows().iter();
@@ -146,16 +146,15 @@ impl Step<'_> {
         &mut self.decisions[self.columns.rows()[row] as usize]
     }
 
-    fn filter(&mut self, verdicts: &Verdicts) -> Vec<Fault> {
+    fn filter(&mut self, verdicts: &Verdicts) {
         for (row, verdict) in verdicts.verdicts.iter().enumerate().filter(|(_, v)| **v > 0) {
             let reason = verdicts.reasons[*verdict as usize - 1].clone();
             let stage = Arc::clone(&self.link.name);
             self.decision(row).verdict = Verdict::Drop { outcome: Outcome::Filtered, reason, stage };
         }
-        Vec::new()
     }
 
-    fn sample(&mut self, rates: &Rates) -> Vec<Fault> {
+    fn sample(&mut self, rates: &Rates) {
         for (row, rate) in rates.rates.iter().enumerate().filter(|(_, rate)| **rate < 1.0) {
             // The same draw for every sampler of the chain: kept is what is below the product of all rates.
             let draw = draw(self.columns.event(row));
@@ -171,7 +170,6 @@ impl Step<'_> {
             };
             decision.verdict = Verdict::Drop { outcome: Outcome::SampledOut, reason, stage };
         }
-        Vec::new()
     }
 
     /// Applies the edits; gives a fault for each event whose edits can not be applied.
@@ -197,14 +195,13 @@ impl Step<'_> {
         faults
     }
 
-    fn fingerprint(&mut self, all: Vec<Vec<Fingerprint>>) -> Vec<Fault> {
+    fn fingerprint(&mut self, all: Vec<Vec<Fingerprint>>) {
         for (row, fingerprints) in all.into_iter().enumerate() {
             let decision = self.decision(row);
             if decision.fingerprints.is_empty() {
                 decision.fingerprints = fingerprints;
             }
         }
-        Vec::new()
     }
 
     /// A stage that rests fails on every event of every batch: each is counted, and a few are told.

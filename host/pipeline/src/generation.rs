@@ -156,8 +156,17 @@ pub fn newest(shelf: &dyn Shelf) -> Result<Option<Manifest>, GenerationError> {
 
 pub fn read(shelf: &dyn Shelf, generation: u64) -> Result<Manifest, GenerationError> {
     let path = manifest_path(generation);
-    let bytes = shelf.get(&path).map_err(|what| GenerationError::Store { path: path.clone(), what })?;
+    let bytes = shelf.get(&path).map_err(|what| match is_missing(shelf, &path) {
+        true => GenerationError::Unknown { generation },
+        false => GenerationError::Store { path: path.clone(), what },
+    })?;
     serde_json::from_slice(&bytes).map_err(|e| GenerationError::Unreadable { path, what: e.to_string() })
+}
+
+/// Whether the store answers, and has no such manifest.
+fn is_missing(shelf: &dyn Shelf, path: &str) -> bool {
+    let names = shelf.list(FOLDER);
+    names.is_ok_and(|names| !names.iter().any(|name| path.ends_with(&format!("/{name}"))))
 }
 
 /// Keeps a component under its digest.

@@ -48,6 +48,7 @@ fn a_generation_is_published_once() {
     assert_eq!(component(&shelf, &stage(1.into())).unwrap(), b"wasm");
     let numbers: Vec<_> = history(&shelf, 2).unwrap().iter().map(|m| m.generation).collect();
     assert_eq!(numbers, [3, 2]);
+    assert_eq!(read(&shelf, 9).unwrap_err().to_string(), "there is no generation 9");
     shelf.0.lock().values_mut().for_each(|v| v.push(0));
     assert!(matches!(component(&shelf, &stage(1.into())), Err(GenerationError::Damaged { .. })));
 }
