@@ -11,6 +11,7 @@ mod commit;
 mod encode;
 mod file;
 mod ledger;
+mod named;
 mod nested;
 mod publish;
 pub mod quarantine;

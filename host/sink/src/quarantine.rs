@@ -9,13 +9,14 @@ use std::sync::Arc;
 use arrow::array::{
     Array, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::Float64Type;
 use bytes::Bytes;
 use host_event::{Category, EventId, Meta, Millis, Offset, Partition, ProjectId};
 use thiserror::Error;
 
 use crate::file::TableFile;
 use crate::ledger::{Ledger, Names, each_of};
+use crate::named::{int_column, text_column, time_column};
 use crate::schema::Table;
 use crate::store::{Store, StoreError};
 use crate::stored::files_of_range;
@@ -216,18 +217,9 @@ struct Rows {
 
 impl Rows {
     fn of(batch: &RecordBatch, depth: Depth) -> Result<Rows, String> {
-        let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("no column {name}"));
-        let text = |name: &str| -> Result<StringArray, String> {
-            column(name)?.as_string_opt().cloned().ok_or_else(|| format!("{name} is no text"))
-        };
-        let int = |name: &str| -> Result<Int64Array, String> {
-            let column = column(name)?.as_primitive_opt::<Int64Type>();
-            column.cloned().ok_or_else(|| format!("{name} is no int64"))
-        };
-        let time = |name: &str| -> Result<TimestampMicrosecondArray, String> {
-            let column = column(name)?.as_primitive_opt::<TimestampMicrosecondType>();
-            column.cloned().ok_or_else(|| format!("{name} is no time"))
-        };
+        let text = |name: &str| text_column(batch, name).cloned();
+        let int = |name: &str| int_column(batch, name).cloned();
+        let time = |name: &str| time_column(batch, name).cloned();
         let is_deep = depth == Depth::Payloads;
         let rate = batch.column_by_name("server_sample_rate");
         Ok(Rows {

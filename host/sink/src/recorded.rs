@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::Int64Type;
+use arrow::array::{Array, RecordBatch, StringArray};
 use bytes::Bytes;
 use host_event::{Category, Offset, Outcome};
 use host_pipeline::{Recorded, RecordedEnd};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::ledger::Ledger;
+use crate::named::{int_column, text_column};
 
 /// Reads the bytes of an `outcomes` file.
 pub(crate) fn read(file: Bytes) -> Result<Recorded, String> {
@@ -34,12 +34,9 @@ pub(crate) fn read(file: Bytes) -> Result<Recorded, String> {
 
 /// Takes the rows of items that were not accepted. Counts have no item: the records that they come from say them again.
 fn read_ends(batch: &RecordBatch, recorded: &mut Recorded) -> Result<(), String> {
-    let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("no column {name}"));
-    let text = |name: &str| -> Result<&StringArray, String> {
-        column(name)?.as_string_opt().ok_or_else(|| format!("{name} is no text"))
-    };
-    let offsets = column("offset")?.as_primitive_opt::<Int64Type>().ok_or("offset is no int64")?;
-    let (items, categories) = (column("event_id")?, text("category")?);
+    let text = |name: &str| text_column(batch, name);
+    let offsets = int_column(batch, "offset")?;
+    let (items, categories) = (text("event_id")?, text("category")?);
     let (outcomes, reasons, stages) = (text("outcome")?, text("reason")?, text("stage")?);
     for row in (0..batch.num_rows()).filter(|row| items.is_valid(*row) && offsets.is_valid(*row)) {
         let value =

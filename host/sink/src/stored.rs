@@ -24,8 +24,7 @@ mod row;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::error::ArrowError;
 use host_event::{Category, Event, Millis, Offset, Partition, ProjectId};
 use host_group::GroupId;
@@ -35,6 +34,7 @@ use parquet::file::statistics::Statistics;
 use thiserror::Error;
 
 use crate::file::{TableFile, batch_failed, store_failed};
+use crate::named::{int_column, time_column};
 use crate::schema::Table;
 use crate::store::{Store, StoreError};
 use crate::tables::signed;
@@ -246,14 +246,8 @@ fn predicate(file: &TableFile, wanted: Arc<Wanted>) -> Box<dyn ArrowPredicate> {
 }
 
 fn is_wanted(batch: &RecordBatch, wanted: &Wanted) -> Result<BooleanArray, ArrowError> {
-    let column = |name: &str| {
-        batch.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("no column {name}")))
-    };
-    let projects = column("project_id")?.as_primitive_opt::<Int64Type>();
-    let projects = projects.ok_or_else(|| ArrowError::SchemaError("project_id is no int64".into()))?;
-    let times = column("received_at")?;
-    let times = times.as_primitive_opt::<TimestampMicrosecondType>();
-    let times = times.ok_or_else(|| ArrowError::SchemaError("received_at is no time".into()))?;
+    let projects = int_column(batch, "project_id").map_err(ArrowError::SchemaError)?;
+    let times = time_column(batch, "received_at").map_err(ArrowError::SchemaError)?;
     let range = micros_of_millis(wanted.from)..micros_of_millis(wanted.to);
     let is_asked_for = |project: i64| wanted.projects.iter().any(|p| signed(*p) == project);
     let is_wanted = |(project, time): (&i64, &i64)| {

@@ -1,14 +1,12 @@
 //! A row of a table as an event again.
 
-use arrow::array::{
-    Array, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
-use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::array::{Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use bytes::Bytes;
 use host_event::{Category, Doc, Event, EventId, Kind, Meta, NodeRef};
 use host_group::GroupId;
 
 use super::{Decided, PassedBy, StoredEvent};
+use crate::named::{int_column, real_column, text_column, time_column};
 use crate::schema::Table;
 use crate::tables::millis_of;
 use crate::wire::attribute_value;
@@ -55,23 +53,13 @@ struct Columns {
 
 impl Rows {
     pub(super) fn of(batch: &RecordBatch) -> Result<Rows, String> {
-        let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("no column {name}"));
-        let text = |name: &str| -> Result<StringArray, String> {
-            column(name)?.as_string_opt().cloned().ok_or_else(|| format!("{name} is no text"))
-        };
-        let int = |name: &str| -> Result<Int64Array, String> {
-            let column = column(name)?.as_primitive_opt::<Int64Type>();
-            column.cloned().ok_or_else(|| format!("{name} is no int64"))
-        };
-        let real = |name: &str| -> Result<Float64Array, String> {
-            let column = column(name)?.as_primitive_opt::<Float64Type>();
-            column.cloned().ok_or_else(|| format!("{name} is no f64"))
-        };
-        let received_at = column("received_at")?.as_primitive_opt::<TimestampMicrosecondType>();
+        let text = |name: &str| text_column(batch, name).cloned();
+        let int = |name: &str| int_column(batch, name).cloned();
+        let real = |name: &str| real_column(batch, name).cloned();
         let columns = Columns {
             project_id: int("project_id")?,
             event_id: text("event_id")?,
-            received_at: received_at.cloned().ok_or("received_at is no time")?,
+            received_at: time_column(batch, "received_at")?.clone(),
             environment: text("environment")?,
             sdk_name: text("sdk_name")?,
             sdk_version: text("sdk_version")?,

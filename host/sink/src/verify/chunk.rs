@@ -5,14 +5,14 @@ mod round;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::Int64Type;
+use arrow::array::{Array, RecordBatch};
 use host_event::{Category, Offset, Outcome};
 
 use super::Chunk;
 use super::report::{BreachKind, Report};
 use crate::file::TableFile;
 use crate::ledger::{FILE_KEY, Ledger, Names, footer_value};
+use crate::named::{int_column, text_column};
 use crate::schema::Table;
 use crate::store::{Store, StoreError};
 
@@ -330,13 +330,10 @@ struct OutcomeRow<'a> {
 }
 
 fn outcome_rows(batch: &RecordBatch) -> Result<impl Iterator<Item = OutcomeRow<'_>>, String> {
-    let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("no column {name}"));
-    let text = |name: &str| -> Result<&StringArray, String> {
-        column(name)?.as_string_opt().ok_or_else(|| format!("{name} is no text"))
-    };
+    let text = |name: &str| text_column(batch, name);
     let int = |name: &str| int_column(batch, name);
     let (projects, quantities, offsets) = (int("project_id")?, int("quantity")?, int("offset")?);
-    let (ids, categories) = (column("event_id")?, text("category")?);
+    let (ids, categories) = (text("event_id")?, text("category")?);
     let (outcomes, reasons) = (text("outcome")?, text("reason")?);
     Ok((0..batch.num_rows()).map(move |row| OutcomeRow {
         project_id: projects.value(row),
@@ -347,11 +344,6 @@ fn outcome_rows(batch: &RecordBatch) -> Result<impl Iterator<Item = OutcomeRow<'
         quantity: quantities.value(row),
         offset: offsets.is_valid(row).then(|| offsets.value(row) as u64),
     }))
-}
-
-fn int_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Int64Array, String> {
-    let column = batch.column_by_name(name).ok_or_else(|| format!("no column {name}"))?;
-    column.as_primitive_opt::<Int64Type>().ok_or_else(|| format!("{name} is no int64"))
 }
 
 /// A bit per offset of a chunk.
