@@ -187,7 +187,10 @@ fn a_shadow_is_asked_and_does_not_count() {
     let dir = scene();
     let dir = dir.path();
     let running = Running::start(dir);
-    let (code, out, err) = pipeline(dir, &running, &["shadow", "2.toml", "--share", "1", "--cpu", "1"]);
+    // It would drop everything.
+    fs::write(dir.join("drops.wasm"), answering(1)).unwrap();
+    fs::write(dir.join("drops.toml"), stage(2).replace("yes.wasm", "drops.wasm")).unwrap();
+    let (code, out, err) = pipeline(dir, &running, &["shadow", "drops.toml", "--share", "1", "--cpu", "1"]);
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.starts_with("generation 2, a shadow on 100 % of batches, beside generation 1\n"), "{out}");
     until("the workers show it", || all_workers_at(&running, 2));
@@ -198,7 +201,10 @@ fn a_shadow_is_asked_and_does_not_count() {
         json(&pipeline(dir, &running, &["report", "--json"]).1)["events"].as_u64().unwrap() > 3
     });
     let (_, out, _) = pipeline(dir, &running, &["report"]);
-    assert!(out.contains("both said the same about 100.00 %") && out.contains("failures     none"), "{out}");
+    assert!(
+        out.contains("both said the same about 0.00 %") && out.contains("kept -> filtered (a: all)"),
+        "{out}"
+    );
     let (_, out, _) = pipeline(dir, &running, &["show"]);
     assert!(
         out.contains("a (filter, of 1)") && out.contains("a (filter, of 2)") && out.contains("Trial so far"),
@@ -211,9 +217,16 @@ fn a_shadow_is_asked_and_does_not_count() {
     );
     assert_eq!(shown(&running)["manifest"]["stages"][0]["config"]["x"], 2);
     let (_, out, _) = pipeline(dir, &running, &["history", "--most", "1"]);
-    assert!(out.contains("  evidence: ") && out.contains("100.00 % agreement, 0 failures\n"), "{out}");
+    assert!(out.contains("  evidence: ") && out.contains("0.00 % agreement, 0 failures\n"), "{out}");
     let (code, _, err) = pipeline(dir, &running, &["promote"]);
     assert!(code == 1 && err.contains("generation 3 is no trial"), "{err}");
+    running.signal(Signal::TERM);
+    assert_eq!(running.ended(), Some(0));
+    let (code, out, _) = said(&tamis(dir, &["verify", "tamis-data/store"]));
+    assert!(
+        code == 0 && out.contains("error     accepted") && !out.contains("filtered"),
+        "it did not count: {out}"
+    );
 }
 
 #[test]
