@@ -11,10 +11,10 @@ pub const JSON_NODES_MAX: usize = 1 << 20;
 pub const BATCH_EVENTS_MAX: usize = 1024;
 /// Bytes of the text of a path or selector.
 pub const PATH_BYTES_MAX: usize = 4096;
-/// Steps of paths that are compared with segments of one selector, for one batch. A selector is asked once for each distinct path, or for each value
-/// if it names an index: a few million comparisons for a batch of real events. It takes an event and a selector that were made for each other to
+/// Steps of paths that are compared with segments of one selector, for one batch. A selector is asked once for each distinct path, and for each value
+/// where an index decides: a few million comparisons for a batch of real events. It takes an event and a selector that were made for each other to
 /// come near.
-pub const SELECTOR_STEPS_MAX: u64 = 1 << 26;
+pub const SELECTOR_STEPS_MAX: u64 = 1 << 25;
 /// Distinct paths that a table of paths holds before it is started anew: keys are the users' to choose.
 pub const PATHS_MAX: usize = 65_536;
 /// Bytes that edits may add to one event.

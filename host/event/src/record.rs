@@ -91,6 +91,9 @@ pub enum BadRecord {
     CutOff(usize),
     #[error("header {0} has the value {1:?}, which can not be read")]
     Header(String, String),
+    /// The queue has nothing at this offset, and never will: a transaction ended there, or was given up.
+    #[error("there is no record at this offset")]
+    NoRecord,
 }
 
 const VERSION: u8 = 1;

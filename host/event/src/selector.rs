@@ -118,13 +118,18 @@ impl Selector {
         kind == Kind::String || (self.typed && kind != Kind::Null)
     }
 
-    pub(crate) fn is_indexed(&self) -> bool {
-        self.indexed
-    }
-
     /// Whether it names the value of that kind at the end of these steps. Means nothing once the work is spent.
     pub(crate) fn matches(&self, steps: &[Step<'_>], kind: Kind, work: &Work) -> bool {
-        self.may_match(kind) && self.root.matches(steps, kind, work)
+        self.may_match(kind) && self.root.matches(steps, kind, Unknown::Differs, work)
+    }
+
+    /// The same of all values at the end of these steps, of whose elements the indices are not known.
+    pub(crate) fn verdict(&self, steps: &[Step<'_>], kind: Kind, work: &Work) -> Verdict {
+        if self.matches(steps, kind, work) {
+            return Verdict::Yes;
+        }
+        let may = self.indexed && self.may_match(kind) && self.root.matches(steps, kind, Unknown::Same, work);
+        if may { Verdict::ByIndex } else { Verdict::No }
     }
 
     /// Whether anything below these steps can be named at all. `false` is certain, `true` is not.
@@ -138,7 +143,7 @@ impl Selector {
             return true;
         }
         let steps: Vec<_> = path.segments.iter().map(step_of).collect();
-        self.root.matches(&steps, Kind::String, &Work::unbounded())
+        self.root.matches(&steps, Kind::String, Unknown::Differs, &Work::unbounded())
     }
 
     /// The same for all that is below that path, for a subtree as JSON.
@@ -156,7 +161,8 @@ impl Selector {
         let work = Work::unbounded();
         // What is excluded somewhere may be all there is.
         !self.root.has_negation()
-            && (self.root.matches(&steps, Kind::String, &work) || self.root.may_match_below(&steps, &work))
+            && (self.root.matches(&steps, Kind::String, Unknown::Differs, &work)
+                || self.root.may_match_below(&steps, &work))
     }
 
     /// What it grants of a document, for edits.
@@ -187,7 +193,7 @@ impl Grants<'_> {
         let Some(way) = self.way.to(id) else { return false };
         let (Some(steps), Some(stop)) = (steps_of(way), way.last()) else { return false };
         let steps: Vec<_> = steps.iter().map(OwnStep::as_step).collect();
-        self.selector.root.matches(&steps, stop.node.kind(), &Work::unbounded())
+        self.selector.root.matches(&steps, stop.node.kind(), Unknown::Differs, &Work::unbounded())
     }
 }
 
@@ -225,13 +231,46 @@ impl Term {
         }
     }
 
-    fn matches(&self, steps: &[Step<'_>], kind: Kind, work: &Work) -> bool {
+    fn matches(&self, steps: &[Step<'_>], kind: Kind, unknown: Unknown, work: &Work) -> bool {
         match self {
-            Term::Or(terms) => terms.iter().any(|t| t.matches(steps, kind, work)),
-            Term::And(terms) => terms.iter().all(|t| t.matches(steps, kind, work)),
-            Term::Not(term) => !term.matches(steps, kind, work),
-            Term::Pattern(parts) => matches_pattern(parts, steps, kind, work),
+            Term::Or(terms) => terms.iter().any(|t| t.matches(steps, kind, unknown, work)),
+            Term::And(terms) => terms.iter().all(|t| t.matches(steps, kind, unknown, work)),
+            Term::Not(term) => !term.matches(steps, kind, unknown.opposite(), work),
+            Term::Pattern(parts) => matches_pattern(parts, steps, kind, unknown, work),
         }
+    }
+}
+
+/// What is taken of an index that is not known. With `Differs` a selector names only what it names whatever the index is, with
+/// `Same` all that it may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    Same,
+    Differs,
+}
+
+impl Unknown {
+    /// What may be excluded is not named for certain.
+    fn opposite(self) -> Unknown {
+        match self {
+            Unknown::Same => Unknown::Differs,
+            Unknown::Differs => Unknown::Same,
+        }
+    }
+}
+
+/// What a selector says of a path without indices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    No,
+    Yes,
+    /// Of some elements yes.
+    ByIndex,
+}
+
+impl From<bool> for Verdict {
+    fn from(yes: bool) -> Verdict {
+        if yes { Verdict::Yes } else { Verdict::No }
     }
 }
 
@@ -259,7 +298,7 @@ impl Work {
 }
 
 /// `**` is to steps what `*` is to the characters of a glob, so one place to come back to is enough. That is no more than parts times steps.
-fn matches_pattern(parts: &[Part], steps: &[Step<'_>], kind: Kind, work: &Work) -> bool {
+fn matches_pattern(parts: &[Part], steps: &[Step<'_>], kind: Kind, unknown: Unknown, work: &Work) -> bool {
     let (mut p, mut s) = (0, 0);
     let mut back = None;
     while s < steps.len() && !work.is_spent() {
@@ -269,7 +308,9 @@ fn matches_pattern(parts: &[Part], steps: &[Step<'_>], kind: Kind, work: &Work) 
                 back = Some((p + 1, s));
                 p += 1;
             }
-            Some(part) if part.matches(steps[s], s + 1 == steps.len(), kind) => (p, s) = (p + 1, s + 1),
+            Some(part) if part.matches(steps[s], s + 1 == steps.len(), kind, unknown) => {
+                (p, s) = (p + 1, s + 1)
+            }
             _ => {
                 let Some((part, step)) = back else { return false };
                 (p, s) = (part, step + 1);
@@ -287,7 +328,7 @@ fn may_match_below(parts: &[Part], steps: &[Step<'_>], work: &Work) -> bool {
         match parts.get(i) {
             Some(Part::Any) => return true,
             Some(Part::Index(_)) if matches!(step, Step::Element(_)) => {}
-            Some(part) if part.matches(*step, false, Kind::Object) => {}
+            Some(part) if part.matches(*step, false, Kind::Object, Unknown::Same) => {}
             _ => return false,
         }
     }
@@ -295,10 +336,11 @@ fn may_match_below(parts: &[Part], steps: &[Step<'_>], work: &Work) -> bool {
 }
 
 impl Part {
-    fn matches(&self, step: Step<'_>, last: bool, kind: Kind) -> bool {
+    fn matches(&self, step: Step<'_>, last: bool, kind: Kind, unknown: Unknown) -> bool {
         match (self, step) {
             (Part::Key(key), Step::Key(name)) => name.eq_ignore_ascii_case(key),
             (Part::Index(index), Step::Element(Some(i))) => *index == i,
+            (Part::Index(_), Step::Element(None)) => unknown == Unknown::Same,
             (Part::Index(index), Step::Key(name)) => name == index.to_string().as_bytes(),
             (Part::One, _) => true,
             (Part::Type(primitive), _) => last && primitive.is(kind),
@@ -580,6 +622,13 @@ mod tests {
             ("** && !user.email", "user.email", false, false),
             ("** && !user.email", "user", true, false),
             ("l.*", "l.0", true, true),
+            ("l.0", "l.*", false, false),
+            ("** && !l.0", "l.1", true, false),
+            ("** && !l.0", "l.0", false, false),
+            // What is read may be what is excluded.
+            ("** && !l.0", "l.*", false, false),
+            ("** && !l.0", "l.-1", false, false),
+            ("** && !(l.* && !l.0)", "l.*", false, false),
             ("nothing", "$meta.sdk", true, true),
         ];
         for (grant, path, reads, reads_below) in cases {

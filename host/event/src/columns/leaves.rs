@@ -1,7 +1,7 @@
 //! Every value that a selector names, found in one walk over each document.
 //!
 //! A selector is evaluated once per distinct path and kind, not once per value: the table of paths gives each a number,
-//! and the answer is kept under it.
+//! and the answer is kept under it. Only where an index decides is it evaluated for each value.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::paths::{PathId, Paths, ROOT};
 use super::{ColumnError, leaf_kind};
 use crate::limits::SELECTOR_STEPS_MAX;
 use crate::path::pairs;
-use crate::selector::{Step, Work};
+use crate::selector::{Step, Verdict, Work};
 use crate::way::{By, Stop};
 use crate::{Event, Kind, NodeRef, Selector};
 
@@ -62,8 +62,8 @@ pub(super) struct Leaves {
 #[derive(Debug)]
 struct Known {
     selector: Arc<Selector>,
-    /// By path and kind: 0 not asked yet, 1 no, 2 yes. The last of each path's is for everything below it.
-    verdicts: Vec<u8>,
+    /// By path and kind, `None` where it was not asked yet. The last of each path's is for everything below it.
+    verdicts: Vec<Option<Verdict>>,
 }
 
 /// The stride of `Known::verdicts`: the kinds of leaves, and one more.
@@ -319,20 +319,27 @@ impl Walk<'_> {
         if !self.known.selector.may_match(kind) {
             return false;
         }
-        if self.known.selector.is_indexed() {
-            let steps = self.steps_with_indices(path);
-            self.work.spend(steps.len());
-            return self.known.selector.matches(&steps, kind, self.work);
+        let verdict = self.verdict(path, usize::from(leaf_kind), |selector, steps, work| {
+            selector.verdict(steps, kind, work)
+        });
+        match verdict {
+            Verdict::No => false,
+            Verdict::Yes => true,
+            Verdict::ByIndex => {
+                let steps = self.steps_with_indices(path);
+                self.work.spend(steps.len());
+                self.known.selector.matches(&steps, kind, self.work)
+            }
         }
-        self.verdict(path, usize::from(leaf_kind), |selector, steps, work| {
-            selector.matches(steps, kind, work)
-        })
     }
 
     /// Whether it is worth to look at what an object or array holds: most selectors are about a few places.
     #[inline]
     fn may_be_below(&mut self, path: PathId) -> bool {
-        self.verdict(path, BELOW, Selector::may_match_below)
+        let ask = |selector: &Selector, steps: &[Step<'_>], work: &Work| {
+            selector.may_match_below(steps, work).into()
+        };
+        self.verdict(path, BELOW, ask) == Verdict::Yes
     }
 
     #[inline]
@@ -340,19 +347,20 @@ impl Walk<'_> {
         &mut self,
         path: PathId,
         which: usize,
-        ask: impl FnOnce(&Selector, &[Step<'_>], &Work) -> bool,
-    ) -> bool {
+        ask: impl FnOnce(&Selector, &[Step<'_>], &Work) -> Verdict,
+    ) -> Verdict {
         let slot = path as usize * STRIDE + which;
         if self.known.verdicts.len() <= slot {
-            self.known.verdicts.resize((self.paths.len() + 64) * STRIDE, 0);
+            self.known.verdicts.resize((self.paths.len() + 64) * STRIDE, None);
         }
-        if self.known.verdicts[slot] == 0 {
-            let steps = self.paths.steps(path);
-            self.work.spend(steps.len());
-            let yes = ask(&self.known.selector, &steps, self.work);
-            self.known.verdicts[slot] = 1 + u8::from(yes);
+        if let Some(known) = self.known.verdicts[slot] {
+            return known;
         }
-        self.known.verdicts[slot] == 2
+        let steps = self.paths.steps(path);
+        self.work.spend(steps.len());
+        let verdict = ask(&self.known.selector, &steps, self.work);
+        self.known.verdicts[slot] = Some(verdict);
+        verdict
     }
 
     fn steps_with_indices(&self, path: PathId) -> Vec<Step<'_>> {

@@ -213,6 +213,10 @@ fn what_a_selector_names_it_grants_and_nothing_else() {
             "$number",
             "$string && d",
             "!$string",
+            "!a.0",
+            "** && !l.0 && !tags.2.**",
+            "a.* && !(a.1.0 || !a.0)",
+            "**.0.*",
             "**.n.m",
         ]
         .map(|selector| (*json, selector))

@@ -102,6 +102,8 @@ pub fn pulls() -> Vec<Row> {
             .with(|spec| spec.reads = "message".into()),
         row("reads all of an object of which it may read a part", "the grant", Ends::Faults("grant"), r#"reading all of "user" was not granted"#, asks("json", "user"))
             .with(|spec| spec.reads = "** && !user.email".into()),
+        row("reads by `*` the element that its grant leaves out", "the grant", Ends::Faults("grant"), r#"reading "extra.list.*" was not granted"#, asks("strings", "extra.list.*"))
+            .with(|spec| spec.reads = "** && !extra.list.0".into()),
         row("climbs out of its grant with parentheses", "the grant", PATH, "')' is not expected here", asks("leaves", "a) || (**"))
             .with(|spec| spec.reads = "message".into()),
         row(
