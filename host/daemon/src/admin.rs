@@ -9,7 +9,7 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use host_pipeline::WorkerMetrics;
+use host_pipeline::Partitions;
 use host_queue::Queue;
 
 use crate::metrics::Metrics;
@@ -19,7 +19,7 @@ pub use pipeline::{ChangeRequest, Control, Failure};
 /// What readiness depends on.
 pub struct Health {
     pub queue: Arc<dyn Queue>,
-    pub workers: Vec<Arc<WorkerMetrics>>,
+    pub partitions: Partitions,
     pub draining: AtomicBool,
 }
 
@@ -33,7 +33,7 @@ impl Health {
         if let Err(e) = self.queue.health() {
             problems.push(e.to_string());
         }
-        for (partition, worker) in self.workers.iter().enumerate() {
+        for (partition, worker) in self.partitions.all() {
             if worker.failed.load(Relaxed) {
                 problems.push(format!("partition {partition} stands still: see the log"));
             }
@@ -42,7 +42,7 @@ impl Health {
     }
 }
 
-pub fn router(metrics: Arc<Metrics>, health: Arc<Health>, control: Arc<Control>) -> Router {
+pub fn router(metrics: Arc<Metrics>, health: Arc<Health>, control: Option<Arc<Control>>) -> Router {
     let ready = move || {
         let problems = health.problems();
         async move {
@@ -59,9 +59,11 @@ pub fn router(metrics: Arc<Metrics>, health: Arc<Health>, control: Arc<Control>)
             (kind, text).into_response()
         }
     };
+    // A process that only takes events in has no pipeline to show.
+    let pipeline = control.map_or_else(Router::new, pipeline::router);
     Router::new()
         .route("/metrics", get(scrape))
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
-        .merge(pipeline::router(control))
+        .merge(pipeline)
 }

@@ -90,14 +90,27 @@ pub enum Command {
         after_help = "Example:\n  tamis validate --config tamis.toml --pipeline pipeline.toml"
     )]
     Validate(Files),
-    /// Prove from the store alone that nothing was lost and nothing doubled
+    /// Prove from the store that nothing was lost and nothing doubled
     #[command(
-        long_about = "Reads only the store: the chain of chunks of every partition has no gap, overlap or fork; every offset \
-            has exactly one outcome; tables have the rows that their ledger says. Prints what became of everything \
-            that was received. Exit code 1 on any breach, and if there is no store.",
-        after_help = "Example:\n  tamis verify tamis-data/store --json"
+        long_about = "Reads the store: the chain of chunks of every partition has no gap, overlap or fork; every offset \
+            has exactly one outcome; tables have the rows that their ledger says. With --config also asks the queue: every \
+            chain goes as far as is committed, so that a last chunk that is gone shows, too. Prints what became of everything \
+            that was received, and of what is wrong the offset and the files to look at. Exit code 1 on any breach, and if \
+            there is no store. The store may be in use meanwhile.",
+        after_help = "Examples:\n  tamis verify tamis-data/store --json\n  \
+                      tamis verify --config tamis.toml --since 7d"
     )]
     Verify(Verify),
+    /// Explain what `verify` finds, and mend what can be mended
+    #[command(
+        long_about = "Runs `verify`, says of each breach what it means, whether it can be mended and how, and asks before it does \
+            anything. Mended are rounds of release from quarantine that were left unfinished, and table files that \
+            are missing behind a ledger, from the queue, as long as it has the offsets. Nothing is ever overwritten or \
+            deleted; what is damaged or too much is explained, with what to do by hand. Exit code 1 if a breach is left.",
+        after_help = "Examples:\n  tamis repair --config tamis.toml\n  tamis repair tamis-data/store --since 7d\n  \
+                      tamis repair --config tamis.toml --yes"
+    )]
+    Repair(Repair),
     /// Show, change, try and take back what decides about events, while it runs
     #[command(
         subcommand,
@@ -144,14 +157,77 @@ pub struct Run {
     /// The stages. Published as a generation if it is news; the store's newest one runs if it is not [default: pipeline.toml if there is one]
     #[arg(long, value_name = "FILE")]
     pub pipeline: Option<PathBuf>,
+    /// What this process does: both, or with Kafka only one of them
+    #[arg(long, value_enum, default_value_t = Role::All)]
+    pub role: Role,
+    /// With Kafka: begin a new epoch of the chain where it can not go on (a topic made anew, records lost), and where somebody set the group's
+    /// offset. Events that are processed anew have a row per epoch
+    #[arg(long)]
+    pub allow_reprocess: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Takes events in and works them off
+    All,
+    /// Takes events in over HTTP and appends them to Kafka
+    Ingest,
+    /// Works Kafka's partitions off, as many as its group gives it
+    Work,
+}
+
+impl Role {
+    pub fn ingests(self) -> bool {
+        self != Role::Work
+    }
+
+    pub fn works(self) -> bool {
+        self != Role::Ingest
+    }
+}
+
+/// Which store.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct StoreAt {
+    /// The store: a folder, or an address such as s3://BUCKET/PREFIX?region=eu-central-1
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+    /// The tamis.toml that names the store
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// How the store is read.
+#[derive(Debug, Args)]
+pub struct Reading {
+    /// Only what was queued since: a time such as 2026-11-22T19:00:00Z, a day, or an age such as 12h, 7d. Folders of hours before
+    /// are not read, but for the chunks that come before the first ones
+    #[arg(long, value_name = "TIME", value_parser = quarantine::since)]
+    pub since: Option<quarantine::Since>,
+    /// Chunks looked at in parallel [default: 2 for each core, 16 where the store is not on this machine]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The store: a folder, or a URL such as file:///var/lib/tamis/store
-    #[arg(value_name = "URL")]
-    pub url: String,
-    /// Print the report as JSON
+    #[command(flatten)]
+    pub at: StoreAt,
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub struct Repair {
+    #[command(flatten)]
+    pub at: StoreAt,
+    #[command(flatten)]
+    pub reading: Reading,
+    /// Do it without asking
     #[arg(long)]
-    pub json: bool,
+    pub yes: bool,
 }

@@ -3,21 +3,24 @@
 mod pipeline;
 mod plugin;
 mod quarantine;
+mod repair;
 mod replay;
+mod verify;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use host_sink::store::{OpenedStore, Store};
+use host_sink::store::{Address, OpenedStore, Store};
 
-use crate::cli::{Files, Verify};
+use crate::cli::Files;
 use crate::{components, config, report};
 
 pub use pipeline::pipeline;
 pub use plugin::plugin;
 pub use quarantine::quarantine;
+pub use repair::repair;
 pub use replay::replay;
+pub use verify::verify;
 
 const EXIT_FOUND_SOMETHING: u8 = 1;
 
@@ -45,22 +48,10 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// `tamis verify`.
-pub fn verify(args: &Verify) -> anyhow::Result<ExitCode> {
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let store = open_store(&args.url, tokio.handle())?;
-    let found = host_sink::verify(&store, &mut report::Progress::default())?;
-    match args.json {
-        true => report::print(&(serde_json::to_string_pretty(&found)? + "\n"))?,
-        false => report::print(&found.render())?,
-    }
-    Ok(if found.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FOUND_SOMETHING) })
-}
-
 /// A store that is there: opening one makes its folder, and of nothing everything is sound.
 fn open_store(url: &str, tokio: &tokio::runtime::Handle) -> anyhow::Result<Arc<dyn Store>> {
-    let folder = url.strip_prefix("file://").unwrap_or(url);
-    let is_missing = !folder.contains("://") && !Path::new(folder).is_dir();
+    let address = Address::parse(url)?;
+    let is_missing = address.folder().is_some_and(|folder| !folder.is_dir());
     anyhow::ensure!(!is_missing, "{url}: there is no such folder");
     let store: Arc<dyn Store> = Arc::new(OpenedStore::open(url, tokio.clone())?);
     let is_store = !store.list("control")?.is_empty() || !store.list("outcomes")?.is_empty();

@@ -1,11 +1,13 @@
 //! The two files, from text to what the rest of the program may rely on.
 
 mod host;
+mod kafka;
 mod pipeline;
 mod place;
 mod reader;
 
 pub use host::{HostConfig, Project, ProjectKey, ProjectQuota};
+pub use kafka::KafkaSection;
 pub use pipeline::{PipelineConfig, Source, StageConfig};
 pub use place::line_of;
 pub use reader::{Problem, parse_duration};

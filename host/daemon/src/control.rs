@@ -52,7 +52,7 @@ pub struct Shown {
     pub manifest: Manifest,
     /// The newest generation of the store.
     pub newest: u64,
-    /// The generation of each worker; empty if nobody was asked but the store.
+    /// The generation of each partition that is worked off where it was asked; empty if nobody was asked but the store.
     pub workers: Vec<u64>,
     pub stages: Vec<StageShown>,
     /// A newer generation that can not be made ready there.

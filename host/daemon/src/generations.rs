@@ -35,7 +35,8 @@ const HISTORY_MAX: usize = 100;
 pub struct Generations {
     shelf: Arc<dyn Shelf>,
     runtime: Arc<Runtime>,
-    partitions: u32,
+    /// Threads that will ask for a plan.
+    workers: usize,
     active: AtomicU64,
     /// By number. An old one may be asked for again: a rebuild after a crash needs it.
     loaded: Mutex<BTreeMap<u64, Arc<Loaded>>>,
@@ -69,11 +70,11 @@ pub struct StageState {
 }
 
 impl Generations {
-    pub fn new(shelf: Arc<dyn Shelf>, runtime: Arc<Runtime>, partitions: u32) -> Generations {
+    pub fn new(shelf: Arc<dyn Shelf>, runtime: Arc<Runtime>, workers: usize) -> Generations {
         Generations {
             shelf,
             runtime,
-            partitions,
+            workers,
             active: AtomicU64::new(0),
             loaded: Mutex::default(),
             ready: Mutex::default(),
@@ -258,7 +259,7 @@ impl Generations {
         };
         let tap = trial.as_ref().map(|trial| trial.tap());
         let plan = |_| self.make_plan(manifest, tap.clone());
-        let plans = (0..self.partitions).map(plan).collect::<anyhow::Result<_>>()?;
+        let plans = (0..self.workers).map(plan).collect::<anyhow::Result<_>>()?;
         Ok((plans, trial))
     }
 

@@ -12,7 +12,9 @@ mod control;
 mod generations;
 mod ingest;
 mod metrics;
+mod oauth;
 mod oci;
+mod queue;
 mod report;
 mod run;
 mod sources;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Pipeline(command) => commands::pipeline(command),
         Command::Replay(args) => commands::replay(args),
         Command::Verify(args) => commands::verify(args),
+        Command::Repair(args) => commands::repair(args),
         Command::Quarantine(command) => commands::quarantine(command),
         Command::Plugin(command) => commands::plugin(command),
         Command::CompileComponent => return host_plugin::compile_child_main(),

@@ -33,6 +33,8 @@ pub fn print(text: &str) -> std::io::Result<()> {
 #[derive(Default)]
 pub struct Progress {
     shown: usize,
+    /// The line has no end yet.
+    is_open: bool,
 }
 
 /// A line is written over every so many steps.
@@ -48,5 +50,23 @@ impl host_sink::Progress for Progress {
         self.shown = done;
         let end = if done == of { "\n" } else { "" };
         let _ = write!(err, "\rchunk {done} of {of}{end}");
+    }
+
+    fn folder(&mut self, done: usize, of: usize, chunks: u64) {
+        let mut err = std::io::stderr();
+        if !err.is_terminal() {
+            return;
+        }
+        // Chunks of the last folders are still looked at when all folders are listed.
+        let _ = write!(err, "\r{done} of {of} hours listed, {chunks} chunks proven");
+        self.is_open = true;
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.is_open {
+            let _ = writeln!(std::io::stderr());
+        }
     }
 }

@@ -1,18 +1,16 @@
 //! `tamis run`: opens everything in the order of the data's way back, says that it is ready, and drains when it is told to.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context;
 use host_ingest::Ingest;
-use host_pipeline::{Sink, Stop, Worker, WorkerConfig, WorkerError, WorkerMetrics};
-use host_queue::{Embedded, EmbeddedConfig, Queue};
-use host_sink::store::StoreShelf;
+use host_pipeline::{Allowed, Crew, Partitions, Sink, Stop, Tools, WorkerConfig};
+use host_sink::store::{StoreShelf, Traffic};
 use host_sink::{ParquetSink, SinkConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,10 +18,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::{self, Control, Health};
-use crate::cli::Run;
-use crate::config::{self, Config, HostConfig};
+use crate::cli::{Role, Run};
+use crate::config::{self, Config, HostConfig, Problem};
 use crate::generations::{Follower, Generations};
 use crate::metrics::{Metrics, Outcomes};
+use crate::queue::{self, Opened, source_of};
 use crate::{clock, components, ingest, report, sources};
 
 /// From the signal to the end of the process.
@@ -35,6 +34,9 @@ const DRAIN_FLUSH_MAX: Duration = Duration::from_millis(500);
 /// What closing the last chunk may take after the workers were told to hurry.
 const DRAIN_CLOSE_RESERVE: Duration = Duration::from_secs(3);
 
+/// What the end of it all may take longer.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
 /// The file that is taken if none is named and it is there.
 const PIPELINE: &str = "pipeline.toml";
 
@@ -45,8 +47,12 @@ pub fn run(args: &Run) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(problems) => return Ok(report::problems(&problems)),
     };
+    if args.role != Role::All && config.host.kafka.is_none() {
+        return Ok(report::problems(&[no_queue_to_share(&args.config)]));
+    }
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let parts = match Parts::open(&config, tokio.handle()) {
+    let allowed = Allowed { reprocess: args.allow_reprocess };
+    let parts = match Parts::open(&config, args.role, tokio.handle(), allowed) {
         Ok(parts) => parts,
         // The first stage that does not load ends the start; what is shown are all of them, with their lines.
         Err(e) if e.downcast_ref().is_some_and(components::is_of_the_pipeline) => {
@@ -65,140 +71,141 @@ pub fn run(args: &Run) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn no_queue_to_share(file: &Path) -> Problem {
+    Problem {
+        file: file.to_owned(),
+        line: 0,
+        what: "--role ingest and --role work need a queue that processes share".to_owned(),
+        suggestion: Some("add [queue.kafka] with brokers and topic".to_owned()),
+    }
+}
+
 /// Everything that is open while the process runs.
 struct Parts {
-    queue: Arc<Embedded>,
+    queue: Opened,
     outcomes: Arc<Outcomes>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
-    ingest: Arc<Ingest>,
+    /// Of a process that takes events in.
+    ingest: Option<Arc<Ingest>>,
+    /// Of one that works them off.
+    work: Option<Work>,
+}
+
+struct Work {
+    crew: Crew,
     generations: Arc<Generations>,
     _follower: Follower,
+    /// To the store.
+    traffic: Option<Arc<Traffic>>,
     stop: Arc<Stop>,
-    workers: Vec<JoinHandle<Result<(), WorkerError>>>,
 }
 
 impl Parts {
-    fn open(config: &Config, tokio: &tokio::runtime::Handle) -> anyhow::Result<Parts> {
+    fn open(
+        config: &Config,
+        role: Role,
+        tokio: &tokio::runtime::Handle,
+        allowed: Allowed,
+    ) -> anyhow::Result<Parts> {
         let host = &config.host;
-        let queue = open_queue(host)?;
-        let sink = open_sink(host, queue.source(), tokio)?;
-        let shelf = Arc::new(StoreShelf(sink.store()));
-        let generations = Generations::new(shelf, components::runtime(host)?, queue.partitions());
-        let generation = generations.begin(config.pipeline.as_ref(), &clock::now_text())?;
-        let generations = Arc::new(generations);
-        let follower = Follower::start(Arc::clone(&generations), host.look_every)?;
+        let opened = queue::open(host, role)?;
+        let queue = opened.queue();
         let outcomes = Arc::new(Outcomes::default());
-        let stop = Arc::new(Stop::default());
-        let ingest = ingest::open(host, Arc::clone(&queue) as Arc<dyn Queue>, Arc::clone(&outcomes) as _)?;
-        let worker_metrics: Vec<_> =
-            (0..queue.partitions()).map(|_| Arc::new(WorkerMetrics::default())).collect();
-        let sources = sources::all(&queue, &worker_metrics, &generations, &ingest);
+        let work =
+            role.works().then(|| Work::open(config, &opened, tokio, &outcomes, allowed)).transpose()?;
+        let ingest =
+            role.ingests().then(|| ingest::open(host, Arc::clone(&queue), Arc::clone(&outcomes) as _));
+        let ingest = ingest.transpose()?;
+        let mut sources = opened.sources();
+        sources.extend(work.iter().flat_map(|work| sources::of_crew(&work.crew, &queue)));
+        sources.extend(work.iter().map(|work| sources::of_stages(&work.generations)));
+        sources.extend(work.iter().filter_map(|work| work.traffic.clone()).map(sources::of_traffic));
+        sources.extend(ingest.iter().map(sources::of_ingest));
         let metrics = Metrics::new(&outcomes, sources);
-        let health = Arc::new(Health {
-            queue: Arc::clone(&queue) as Arc<dyn Queue>,
-            workers: worker_metrics.clone(),
-            draining: false.into(),
-        });
-        let mut workers = Vec::new();
-        for (partition, metrics) in (0..).zip(worker_metrics) {
-            // What it begins with, also before its thread has begun.
-            metrics.generation.store(generation, Relaxed);
-            let worker = Worker {
-                partition,
-                queue: Arc::clone(&queue) as Arc<dyn Queue>,
-                sink: Arc::clone(&sink) as Arc<dyn Sink>,
-                plans: Arc::clone(&generations) as _,
-                book: Arc::clone(&outcomes) as _,
-                config: worker_config(host),
-                stop: Arc::clone(&stop),
-                metrics,
-            };
-            workers.push(start_worker(worker)?);
-        }
-        Ok(Parts {
-            queue,
-            outcomes,
-            health,
-            metrics,
-            ingest,
-            generations,
-            _follower: follower,
-            stop,
-            workers,
-        })
+        let partitions = work.as_ref().map_or_else(Partitions::none, |work| work.crew.partitions());
+        let health = Arc::new(Health { queue, partitions, draining: false.into() });
+        Ok(Parts { queue: opened, outcomes, health, metrics, ingest, work })
     }
 
     /// Ends the workers, and then the queue.
     fn finish(self) -> anyhow::Result<()> {
-        let mut failed = None;
-        for worker in self.workers {
-            match worker.join() {
-                Ok(Ok(())) => {}
-                Ok(Err(e)) => failed = Some(anyhow::Error::from(e)),
-                Err(_) => failed = Some(anyhow::anyhow!("a worker panicked: see the log")),
-            }
-        }
+        let (worked, follower) = match self.work {
+            Some(work) => (work.crew.join(), Some(work._follower)),
+            None => (Ok(()), None),
+        };
+        // Before anything else that may wait for a store: as long as this is a member of the group, it is given partitions.
         self.queue.close()?;
+        drop(follower);
         drop(self.outcomes);
-        failed.map_or(Ok(()), Err)
+        Ok(worked?)
+    }
+
+    fn stop_work(&self) {
+        let within = DRAIN_MAX - DRAIN_HTTP_MAX - DRAIN_FLUSH_MAX - DRAIN_CLOSE_RESERVE;
+        match &self.work {
+            // What is left in it, others work off.
+            Some(work) if self.queue.is_shared() => work.stop.leave(within + DRAIN_CLOSE_RESERVE),
+            Some(work) => work.stop.request(within, DRAIN_CLOSE_RESERVE),
+            None => {}
+        }
     }
 }
 
-fn open_queue(host: &HostConfig) -> anyhow::Result<Arc<Embedded>> {
-    let config = EmbeddedConfig {
-        partitions: host.partitions,
-        disk_bytes_max: host.queue_disk_bytes_max,
-        ..EmbeddedConfig::new(Arc::new(clock::now))
-    };
-    let queue = Embedded::open(&host.queue_dir, config);
-    Ok(Arc::new(queue.with_context(|| format!("queue {}", host.queue_dir.display()))?))
+impl Work {
+    fn open(
+        config: &Config,
+        opened: &Opened,
+        tokio: &tokio::runtime::Handle,
+        outcomes: &Arc<Outcomes>,
+        allowed: Allowed,
+    ) -> anyhow::Result<Work> {
+        let host = &config.host;
+        let queue = opened.queue();
+        let sink = open_sink(host, source_of(queue.source()), tokio)?;
+        opened.claim(&*sink.store(), &source_of(queue.source()))?;
+        let traffic = sink.store().traffic();
+        let shelf = Arc::new(StoreShelf(sink.store()));
+        let generations = Generations::new(shelf, components::runtime(host)?, host.threads);
+        generations.begin(config.pipeline.as_ref(), &clock::now_text())?;
+        let generations = Arc::new(generations);
+        let follower = Follower::start(Arc::clone(&generations), host.look_every)?;
+        let stop = Arc::new(Stop::default());
+        let tools = Tools {
+            queue,
+            sink: sink as Arc<dyn Sink>,
+            plans: Arc::clone(&generations) as _,
+            book: Arc::clone(outcomes) as _,
+            config: worker_config(host),
+            allowed,
+            stop: Arc::clone(&stop),
+        };
+        let crew = opened.span().in_scope(|| Crew::start(&tools))?;
+        Ok(Work { crew, generations, _follower: follower, traffic, stop })
+    }
 }
 
 fn open_sink(
     host: &HostConfig,
-    source: &str,
+    source: String,
     tokio: &tokio::runtime::Handle,
 ) -> anyhow::Result<Arc<ParquetSink>> {
     let nonce = u128::from(clock::random()) << 64 | u128::from(clock::random());
-    // `-` separates the parts of a file's name.
-    let config = SinkConfig::new(source.replace('-', "_"));
+    let config = SinkConfig { allow_unsafe: host.store_allow_unsafe, ..SinkConfig::new(source) };
     Ok(Arc::new(ParquetSink::open(&host.store_url, config, nonce, tokio.clone())?))
 }
 
 fn worker_config(host: &HostConfig) -> WorkerConfig {
     WorkerConfig {
+        threads: host.threads,
         batch_events_max: host.batch_events_max,
         batch_bytes_max: host.batch_bytes_max,
         batch_age_max: host.batch_age_max,
         chunk_rows_max: host.chunk_rows_max,
         chunk_bytes_max: host.chunk_bytes_max,
         chunk_age_max: host.chunk_age_max,
-    }
-}
-
-fn start_worker(worker: Worker) -> anyhow::Result<JoinHandle<Result<(), WorkerError>>> {
-    let partition = worker.partition;
-    let metrics = Arc::clone(&worker.metrics);
-    let work = move || {
-        // A panic must show in readiness too, not only when the process ends.
-        let guard = FailedUnlessDone(metrics);
-        let worked = worker.run();
-        if let Err(e) = &worked {
-            tracing::error!(partition, "{e}; this partition stands still until a restart");
-        } else {
-            std::mem::forget(guard);
-        }
-        worked
-    };
-    Ok(thread::Builder::new().name(format!("worker-{partition}")).spawn(work)?)
-}
-
-struct FailedUnlessDone(Arc<WorkerMetrics>);
-
-impl Drop for FailedUnlessDone {
-    fn drop(&mut self) {
-        self.0.failed.store(true, Relaxed);
+        memory_bytes_max: host.chunk_memory_bytes_max,
+        ..WorkerConfig::default()
     }
 }
 
@@ -211,29 +218,36 @@ async fn serve(host: &HostConfig, parts: &Parts, admin_tasks: &mut JoinSet<()>) 
     let served = async {
         // Before anybody is told that it is ready: a signal that comes at once must drain, too.
         let signals = Signals::listen()?;
-        let (http, admin) = (bind(host.listen).await?, bind(host.admin_listen).await?);
+        let admin = bind(host.admin_listen).await?;
         let listen = admin.local_addr()?;
-        let ready = format!("ready ingest=http://{} admin=http://{listen}\n", http.local_addr()?);
+        let mut ready = "ready".to_owned();
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let control = Arc::new(Control {
-            generations: Arc::clone(&parts.generations),
-            workers: parts.health.workers.clone(),
+        if let Some(ingest) = &parts.ingest {
+            let http = bind(host.listen).await?;
+            ready += &format!(" ingest=http://{}", http.local_addr()?);
+            tasks.spawn(ingest::serve(http, Arc::clone(ingest), stopped, DRAIN_HTTP_MAX));
+        }
+        ready += &format!(" admin=http://{listen}\n");
+        let control = parts.work.as_ref().map(|work| Control {
+            generations: Arc::clone(&work.generations),
+            partitions: work.crew.partitions(),
             token: host.admin_token.clone(),
             listen,
         });
-        let admin_router = admin::router(Arc::clone(&parts.metrics), Arc::clone(&parts.health), control);
+        let admin_router =
+            admin::router(Arc::clone(&parts.metrics), Arc::clone(&parts.health), control.map(Arc::new));
         admin_tasks.spawn(async {
             if let Err(e) = axum::serve(admin, admin_router).await {
                 tracing::error!("admin: {e}");
             }
         });
-        tasks.spawn(ingest::serve(http, Arc::clone(&parts.ingest), stopped, DRAIN_HTTP_MAX));
         let mut out = std::io::stdout();
         out.write_all(ready.as_bytes()).and_then(|()| out.flush())?;
         signals.come().await;
         tracing::info!("draining: no more requests, at most {} s", DRAIN_MAX.as_secs());
         parts.health.draining.store(true, Relaxed);
+        end_in_time()?;
         let _ = stopping.send(true);
         let ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN_HTTP_MAX + DRAIN_FLUSH_MAX, ended).await.is_err() {
@@ -242,8 +256,19 @@ async fn serve(host: &HostConfig, parts: &Parts, admin_tasks: &mut JoinSet<()>) 
         anyhow::Ok(())
     };
     let served = served.await;
-    parts.stop.request(DRAIN_MAX - DRAIN_HTTP_MAX - DRAIN_FLUSH_MAX - DRAIN_CLOSE_RESERVE);
+    parts.stop_work();
     served
+}
+
+/// A store or a broker that hangs may hold a thread for as long as a request may take. Nothing that is still to be done then is worth
+/// waiting for: it is as after a crash, and the exit code says so.
+fn end_in_time() -> std::io::Result<()> {
+    let end = || {
+        std::thread::sleep(DRAIN_MAX + DRAIN_GRACE);
+        tracing::warn!("the drain is cut off: something does not answer");
+        std::process::exit(1);
+    };
+    std::thread::Builder::new().name("drain-end".into()).spawn(end).map(drop)
 }
 
 /// Those that ask the process to end.

@@ -4,39 +4,74 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use host_ingest::Ingest;
-use host_pipeline::WorkerMetrics;
-use host_queue::{Embedded, Queue};
+use host_pipeline::{Crew, Memory, Partitions, WorkerMetrics};
+use host_queue::Queue;
+use host_sink::store::Traffic;
 
 use crate::generations::{Generations, StageState};
 use crate::metrics::{Labels, Sample, Source, Value};
 
 const NANOS: f64 = 1e9;
 
-pub fn all(
-    queue: &Arc<Embedded>,
-    workers: &[Arc<WorkerMetrics>],
-    generations: &Arc<Generations>,
-    ingest: &Arc<Ingest>,
-) -> Vec<Source> {
-    let (of_queue, queue_of_workers) = (Arc::clone(queue), Arc::clone(queue));
-    let workers = workers.to_vec();
-    let (generations, ingest) = (Arc::clone(generations), Arc::clone(ingest));
+pub fn of_ingest(ingest: &Arc<Ingest>) -> Source {
+    let ingest = Arc::clone(ingest);
+    Box::new(move || crate::ingest::samples(&ingest))
+}
+
+pub fn of_stages(generations: &Arc<Generations>) -> Source {
+    let generations = Arc::clone(generations);
+    Box::new(move || generations.stages().iter().flat_map(stage).collect())
+}
+
+pub fn of_crew(crew: &Crew, queue: &Arc<dyn Queue>) -> Vec<Source> {
+    let (partitions, memory, store, queue) =
+        (crew.partitions(), crew.memory(), crew.store(), Arc::clone(queue));
     vec![
+        Box::new(move || of_partitions(&partitions, &*queue)),
+        Box::new(move || of_memory(&memory)),
         Box::new(move || {
-            vec![Sample::gauge("queue_bytes", "Bytes of the queue on disk", vec![], of_queue.bytes() as f64)]
+            let seconds = store.away_for().map_or(0.0, |away| away.as_secs_f64());
+            let help = "How long every errand to the object store has failed; 0 while it answers";
+            vec![Sample::gauge("store_away_seconds", help, vec![], seconds)]
         }),
-        Box::new(move || {
-            workers.iter().enumerate().flat_map(|(p, w)| worker(p as u32, w, &*queue_of_workers)).collect()
-        }),
-        Box::new(move || generations.stages().iter().flat_map(stage).collect()),
-        Box::new(move || crate::ingest::samples(&ingest)),
+    ]
+}
+
+/// What a bill of a cloud and its limits depend on.
+pub fn of_traffic(traffic: Arc<Traffic>) -> Source {
+    Box::new(move || {
+        let count = |name, help, value: u64| Sample::counter(name, help, vec![], value as f64);
+        vec![
+            count("store_requests", "Requests to the object store, every try counted", traffic.requests()),
+            count("store_throttled", "Those that were answered with 429 or 503", traffic.throttled()),
+            count("store_failed", "Those without an answer, or with another 5xx", traffic.failed()),
+        ]
+    })
+}
+
+fn of_partitions(partitions: &Partitions, queue: &dyn Queue) -> Vec<Sample> {
+    partitions.all().iter().flat_map(|(partition, metrics)| worker(*partition, metrics, queue)).collect()
+}
+
+fn of_memory(memory: &Memory) -> Vec<Sample> {
+    let (used, max) = (memory.used_bytes() as f64, memory.bytes_max() as f64);
+    vec![
+        Sample::gauge(
+            "chunk_memory_bytes",
+            "Memory of all chunks, those being written as well",
+            vec![],
+            used,
+        ),
+        Sample::gauge("chunk_memory_bytes_max", "What they may take: chunk.memory_bytes_max", vec![], max),
     ]
 }
 
 fn worker(partition: u32, worker: &WorkerMetrics, queue: &dyn Queue) -> Vec<Sample> {
     let labels = || vec![("partition", partition.to_string())];
     let load = |counter: &AtomicU64| counter.load(Relaxed) as f64;
-    let lag = queue.end(partition).saturating_sub(worker.next.load(Relaxed)) as f64;
+    let has_begun = worker.begun.load(Relaxed);
+    let lag =
+        if has_begun { queue.end(partition).saturating_sub(worker.next.load(Relaxed)) as f64 } else { 0.0 };
     vec![
         Sample::gauge("queue_lag_records", "Records in the queue that no chunk has yet", labels(), lag),
         Sample::counter("worker_records", "Records read", labels(), load(&worker.records)),
@@ -51,7 +86,7 @@ fn worker(partition: u32, worker: &WorkerMetrics, queue: &dyn Queue) -> Vec<Samp
         ),
         Sample::counter(
             "worker_store_retries",
-            "Chunks begun again because of the store",
+            "Tries that failed because of the store, the queue or a stage, and were made again",
             labels(),
             load(&worker.retries),
         ),
@@ -60,6 +95,18 @@ fn worker(partition: u32, worker: &WorkerMetrics, queue: &dyn Queue) -> Vec<Samp
             "The generation that is active",
             labels(),
             load(&worker.generation),
+        ),
+        Sample::gauge(
+            "worker_open_bytes",
+            "Memory of the chunk being filled",
+            labels(),
+            load(&worker.open_bytes),
+        ),
+        Sample::gauge(
+            "worker_sent_bytes",
+            "Bytes of the files being written",
+            labels(),
+            load(&worker.sent_bytes),
         ),
         Sample::gauge(
             "worker_failed",

@@ -146,6 +146,7 @@ impl Inner {
             host_queue::Error::Full { .. } => "queue is full",
             host_queue::Error::Poisoned(_) => "queue is poisoned",
             host_queue::Error::Closed => "queue is closed",
+            host_queue::Error::Away(_) => "queue is away",
             _ => "queue can not be written",
         };
         let now = (self.clock)();

@@ -13,12 +13,7 @@ use parking_lot::Mutex;
 pub(crate) struct Draft(Mutex<BTreeMap<(ProjectId, Category, Outcome, Reason), u64>>);
 
 impl Draft {
-    /// What was counted did not come to pass.
-    pub(crate) fn clear(&self) {
-        self.0.lock().clear();
-    }
-
-    /// It did.
+    /// What was counted came to pass.
     pub(crate) fn hand_over(&self, book: &dyn Book) {
         for ((project, category, outcome, reason), quantity) in mem::take(&mut *self.0.lock()) {
             book.settle(project, &OutcomeCount { category, outcome, reason, quantity });

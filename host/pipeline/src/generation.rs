@@ -1,7 +1,8 @@
 //! Generations: the whole pipeline, immutable and numbered, in the object store.
 //!
 //! The manifest of generation 12 is `control/pipeline/00000000000000000012.json`, written so that only one writer can create
-//! it: two operators can not both make it. Components lie under their digest. Workers find the newest by listing.
+//! it: two operators can not both make it. Components lie under their digest. Workers list when they begin, and then ask for the next
+//! number.
 //!
 //! Everything that changes what decides is a new generation: also a rollback, and the beginning and the end of a trial. So the list of
 //! generations is the whole history, and there is nothing beside it to get out of step with.
@@ -24,7 +25,8 @@ pub use publish::{Proposal, Published, deciding, history, publish, publish_stage
 pub trait Shelf: Send + Sync {
     /// The names below a folder, without it, in any order.
     fn list(&self, folder: &str) -> Result<Vec<String>, String>;
-    fn get(&self, path: &str) -> Result<Vec<u8>, String>;
+    /// The object, `None` where there is none.
+    fn seek(&self, path: &str) -> Result<Option<Vec<u8>>, String>;
     /// Creates an object that must not exist; `false` if it does.
     fn create(&self, path: &str, bytes: Vec<u8>) -> Result<bool, String>;
 }
@@ -154,19 +156,25 @@ pub fn newest(shelf: &dyn Shelf) -> Result<Option<Manifest>, GenerationError> {
     numbers.max().map(|number| read(shelf, number)).transpose()
 }
 
-pub fn read(shelf: &dyn Shelf, generation: u64) -> Result<Manifest, GenerationError> {
-    let path = manifest_path(generation);
-    let bytes = shelf.get(&path).map_err(|what| match is_missing(shelf, &path) {
-        true => GenerationError::Unknown { generation },
-        false => GenerationError::Store { path: path.clone(), what },
-    })?;
-    serde_json::from_slice(&bytes).map_err(|e| GenerationError::Unreadable { path, what: e.to_string() })
+/// The newest generation after `known`, if there is one. Asks for one number after the other: a listing of the folder costs twelve times as
+/// much in a cloud, and every worker asks all the time.
+pub fn newer(shelf: &dyn Shelf, known: u64) -> Result<Option<Manifest>, GenerationError> {
+    let mut newest: Option<Manifest> = None;
+    while let Some(next) = seek(shelf, newest.as_ref().map_or(known, |m| m.generation) + 1)? {
+        newest = Some(next);
+    }
+    Ok(newest)
 }
 
-/// Whether the store answers, and has no such manifest.
-fn is_missing(shelf: &dyn Shelf, path: &str) -> bool {
-    let names = shelf.list(FOLDER);
-    names.is_ok_and(|names| !names.iter().any(|name| path.ends_with(&format!("/{name}"))))
+pub fn read(shelf: &dyn Shelf, generation: u64) -> Result<Manifest, GenerationError> {
+    seek(shelf, generation)?.ok_or(GenerationError::Unknown { generation })
+}
+
+fn seek(shelf: &dyn Shelf, generation: u64) -> Result<Option<Manifest>, GenerationError> {
+    let path = manifest_path(generation);
+    let bytes = shelf.seek(&path).map_err(|what| GenerationError::Store { path: path.clone(), what })?;
+    let manifest = bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose();
+    manifest.map_err(|e| GenerationError::Unreadable { path, what: e.to_string() })
 }
 
 /// Keeps a component under its digest.
@@ -178,7 +186,8 @@ pub fn keep_component(shelf: &dyn Shelf, digest: &str, bytes: Vec<u8>) -> Result
 /// Reads a component and checks its digest.
 pub fn component(shelf: &dyn Shelf, stage: &StageManifest) -> Result<Vec<u8>, GenerationError> {
     let path = component_path(&stage.component);
-    let bytes = shelf.get(&path).map_err(|what| GenerationError::Store { path, what })?;
+    let found = shelf.seek(&path).and_then(|found| found.ok_or_else(|| "there is none".to_owned()));
+    let bytes = found.map_err(|what| GenerationError::Store { path, what })?;
     if digest_of(&bytes) != stage.component {
         return Err(GenerationError::Damaged { stage: stage.name.clone(), digest: stage.component.clone() });
     }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cpu_time::ThreadTime;
 use host_event::{
-    Accounted, Body, Book, Category, Columns, Counted, Doc, Event, Meta, Offset, Outcome, OutcomeCount,
-    ProjectId, Reason,
+    Accounted, BadRecord, Body, Book, Category, Columns, Counted, Doc, Event, Meta, Offset, Outcome,
+    OutcomeCount, ProjectId, Reason,
 };
 use host_group::{Group, GroupId, headline};
 use host_queue::Stored;
@@ -74,6 +74,11 @@ impl Settler {
     /// Of the plan, as published.
     pub fn generation(&self) -> u64 {
         self.plan.generation
+    }
+
+    /// From now on, outcomes are counted there.
+    pub fn count_into(&mut self, book: Arc<dyn Book>) {
+        self.book = book;
     }
 
     /// Gives each record its end, in the order of their offsets.
@@ -245,6 +250,11 @@ impl Settler {
         let settle = |meta, end| Parsed::Settled(Settled { offset, queued_at, generation, meta, end });
         let record = match record {
             Ok(record) => record,
+            // The end of another producer's transaction has an offset, too.
+            Err(BadRecord::NoRecord) => {
+                let duty = self.duty(&Meta::default(), Category::Unknown);
+                return settle(Meta::default(), refuse(duty, "no_record".into()));
+            }
             Err(e) => {
                 tracing::warn!(offset, "record of the queue can not be read: {e}");
                 let duty = self.duty(&Meta::default(), Category::Unknown);
@@ -350,7 +360,7 @@ pub fn group_of(event: &Event, fingerprints: Vec<crate::Fingerprint>) -> Group {
 mod tests {
     use std::sync::Mutex;
 
-    use host_event::{BadRecord, Record};
+    use host_event::Record;
 
     use super::*;
 

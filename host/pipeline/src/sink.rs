@@ -8,13 +8,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use host_event::{Category, Doc, Meta, Millis, Offset, Outcome, OutcomeCount, Partition, Reason};
 use host_group::Group;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub trait Sink: Send + Sync + 'static {
-    /// What the store has of the chunk that begins there, if anything: someone may have written it before a crash.
-    fn find(&self, place: ChunkPlace) -> Result<Option<Found>, SinkError>;
-    /// What the ledger of a chunk that was found says of single records.
-    fn recorded(&self, place: ChunkPlace) -> Result<Recorded, SinkError>;
+    /// Asks what the store has of the chunk that begins there, if anything: [`Reply::Nothing`] or [`Reply::Found`].
+    fn find(&self, place: ChunkPlace) -> Box<dyn Errand>;
+    /// Asks for the youngest chunk of a partition: [`Reply::Tail`]. With a note it is the one that the note names; without, the store
+    /// is searched for it.
+    fn tail(&self, partition: Partition, note: Option<&str>) -> Box<dyn Errand>;
+    /// What a commit says beside the offset at which the chunk of this place ends.
+    fn note(&self, place: ChunkPlace) -> String;
     /// Begins a chunk in memory. Nothing is written before it is closed.
     fn begin(&self, place: ChunkPlace) -> Box<dyn Chunk>;
 }
@@ -29,19 +33,76 @@ pub trait Chunk: Send {
     fn rows(&self) -> usize;
     /// Memory that the chunk holds, roughly.
     fn bytes(&self) -> usize;
-    /// Writes the ledger, which fixes the range `start..end`, and then the tables. When it returns `Done`, all is durable.
-    fn close(self: Box<Self>, end: Offset) -> Result<Closed, SinkError>;
-    /// Writes the tables that are missing behind a ledger that exists and says `end`.
-    fn rebuild(self: Box<Self>, end: Offset) -> Result<(), SinkError>;
+    /// Makes files of it. The errand writes the ledger, which fixes the range `start..end`, and then the tables:
+    /// [`Reply::Done`], or [`Reply::Found`] where another writer was first.
+    fn close(self: Box<Self>, closing: Closing) -> Result<Box<dyn Errand>, SinkError>;
+    /// The same for the tables that are missing behind a ledger that exists and says `end`: [`Reply::Done`].
+    fn rebuild(self: Box<Self>, end: Offset) -> Result<Box<dyn Errand>, SinkError>;
+}
+
+/// Something to be done in the store, one call at a time. Dropped, it is given up; whoever begins again finds what it did.
+pub trait Errand: Send {
+    /// Does the next thing, and blocks for it. `None` while there is more to do. After [`SinkError::Retry`] the same is tried by the
+    /// next step.
+    fn step(&mut self) -> Result<Option<Reply>, SinkError>;
+    /// Memory that it holds.
+    fn bytes(&self) -> usize {
+        0
+    }
+
+    /// All steps, without patience, for who has nothing else to do meanwhile.
+    fn run(&mut self) -> Result<Reply, SinkError> {
+        for _ in 0..STEPS_MAX {
+            if let Some(reply) = self.step()? {
+                return Ok(reply);
+            }
+        }
+        let what = "the store says again and again that an object exists, and has nothing there".to_owned();
+        Err(SinkError::Retry { path: String::new(), what })
+    }
+}
+
+/// More than any honest errand needs: the ledger and seven tables, each refused, sought and created.
+pub(crate) const STEPS_MAX: u32 = 40;
+
+/// What came of an errand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// Nobody has begun a chunk there.
+    Nothing,
+    /// Somebody has. Its range holds.
+    Found(Found),
+    /// All files of the range are there.
+    Done,
+    /// The youngest chunk of a partition, if it has one.
+    Tail(Option<Tail>),
 }
 
 /// Where a chunk begins. Together with the source of the queue it gives the name of its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkPlace {
     pub partition: Partition,
+    /// Counts up when a partition is processed anew from another offset on purpose; a chain never goes back by itself.
+    pub epoch: u32,
     pub start: Offset,
     /// The queue's timestamp of the first record: it never changes, so the name does not either.
     pub queued_at: Millis,
+}
+
+/// How a chunk ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closing {
+    pub end: Offset,
+    pub last: Option<Mark>,
+    /// It is the first one of its partition, and begins where the log begins, which has forgotten what was before.
+    pub begins: bool,
+}
+
+impl Closing {
+    /// Nothing is known but the end.
+    pub fn at(end: Offset) -> Closing {
+        Closing { end, last: None, begins: false }
+    }
 }
 
 /// A ledger that exists.
@@ -50,8 +111,25 @@ pub struct Found {
     pub end: Offset,
     /// The published generations, each with the first offset that it said about; the first of them is that of the chunk's start.
     pub generations: Vec<(Offset, u64)>,
-    /// Whether every table file that the ledger names is there.
-    pub complete: bool,
+    /// What it says of single records, if a table file that it names is missing: who makes it needs to know. `None` if all are there.
+    pub incomplete: Option<Recorded>,
+}
+
+/// The youngest chunk of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tail {
+    pub path: String,
+    pub epoch: u32,
+    pub end: Offset,
+    pub last: Option<Mark>,
+}
+
+/// Tells the last record of a chunk from another one at the same offset: a log that was made anew or cut off has others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    pub queued_at: Millis,
+    /// CRC-32C of the record as the embedded queue would keep it.
+    pub crc: u32,
 }
 
 /// What was decided once and can not be found out by asking again: a deadline that was missed on a busy machine, or a stage that was
@@ -79,13 +157,6 @@ pub struct RecordedEnd {
 pub struct PassedOver {
     pub offset: Offset,
     pub stage: Arc<str>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Closed {
-    Done,
-    /// Another writer was first. Its range holds.
-    Lost(Found),
 }
 
 /// A record and its one end.

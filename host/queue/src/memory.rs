@@ -7,8 +7,9 @@ use bytes::Bytes;
 use host_event::{Millis, Offset, Partition, Record};
 use parking_lot::{Condvar, Mutex};
 
+use crate::bell::Bell;
 use crate::port::READ_WAIT_MAX;
-use crate::{Appending, Clock, Error, Queue, ReadLimit, Stored};
+use crate::{Appending, Clock, Error, Lease, Queue, ReadLimit, Stored};
 
 /// Records go through their encoded form, as they would on disk.
 pub struct Memory {
@@ -16,7 +17,8 @@ pub struct Memory {
     bytes_max: u64,
     log: Mutex<Log>,
     changed: Condvar,
-    partitions: u32,
+    bell: Bell,
+    leases: Vec<Lease>,
 }
 
 struct Log {
@@ -46,7 +48,14 @@ impl Memory {
         assert!(partitions > 0, "a queue has at least one partition");
         let parts = (0..partitions).map(|_| Part::default()).collect();
         let log = Mutex::new(Log { parts, bytes: 0, poisoned: None, closed: false });
-        Memory { now, bytes_max: u64::MAX, log, changed: Condvar::new(), partitions }
+        Memory {
+            now,
+            bytes_max: u64::MAX,
+            log,
+            changed: Condvar::new(),
+            bell: Bell::default(),
+            leases: (0..partitions).map(Lease::new).collect(),
+        }
     }
 
     /// Refuses as [`Error::Full`] what would hold more than so many encoded bytes, and as [`Error::TooLarge`] what would
@@ -65,6 +74,7 @@ impl Memory {
     pub fn close(&self) {
         self.log.lock().closed = true;
         self.changed.notify_all();
+        self.bell.ring();
     }
 
     fn append_now(&self, partition: Partition, records: &[Record]) -> Result<(), Error> {
@@ -87,6 +97,7 @@ impl Memory {
         part.records.extend(encoded.into_iter().map(|bytes| (queued_at, bytes)));
         drop(log);
         self.changed.notify_all();
+        self.bell.ring();
         Ok(())
     }
 }
@@ -114,7 +125,7 @@ impl Queue for Memory {
     }
 
     fn partitions(&self) -> u32 {
-        self.partitions
+        self.leases.len() as u32
     }
 
     fn append(&self, partition: Partition, records: Vec<Record>) -> Appending<'_> {
@@ -155,6 +166,14 @@ impl Queue for Memory {
             out.push(Stored { offset, queued_at: *queued_at, record });
         }
         Ok(out)
+    }
+
+    fn leases(&self) -> Vec<Lease> {
+        self.leases.clone()
+    }
+
+    fn wait(&self, seen: u64, at_most: Duration) -> u64 {
+        self.bell.wait(seen, at_most)
     }
 
     fn commit(&self, partition: Partition, next: Offset) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use host_event::{Category, Doc, EventId, Meta};
 use host_group::{Group, GroupId, headline};
-use host_pipeline::{Accepted, ChunkPlace, End, Settled, Sink};
+use host_pipeline::{Accepted, ChunkPlace, Closing, End, Settled, Sink};
 use host_sink::store::{MemoryStore, OpenedStore, Store};
 use host_sink::{ParquetSink, SinkConfig, Table};
 
@@ -183,7 +183,7 @@ fn main() -> io::Result<()> {
         let parse = begun.elapsed();
         let records: Vec<_> =
             made.iter().zip(docs).zip(0..).map(|((m, doc), offset)| settled(offset, m, doc)).collect();
-        let place = ChunkPlace { partition: round, start: 0, queued_at: NOW };
+        let place = ChunkPlace { partition: round, epoch: 0, start: 0, queued_at: NOW };
         let mut chunk = sink.begin(place);
         chunk.turn(1);
         let begun = Watch::start();
@@ -191,7 +191,10 @@ fn main() -> io::Result<()> {
         let push = begun.elapsed();
         let memory = chunk.bytes();
         let begun = Watch::start();
-        chunk.close(made.len() as u64).map_err(io::Error::other)?;
+        chunk
+            .close(Closing::at(made.len() as u64))
+            .and_then(|mut errand| errand.run())
+            .map_err(io::Error::other)?;
         let close = begun.elapsed();
         let files = store.list(Table::Events.name()).map_err(io::Error::other)?;
         writeln!(

@@ -8,12 +8,15 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use host_event::{Category, Meta, Offset, Outcome, ProjectId};
 use host_group::Rollups;
-use host_pipeline::{Accepted, Chunk, ChunkPlace, Closed, End, PassedOver, RecordedEnd, Settled, SinkError};
+use host_pipeline::{
+    Accepted, Chunk, ChunkPlace, Closing, End, Errand, PassedOver, RecordedEnd, Settled, SinkError,
+};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 
 use crate::commit::Purpose;
 use crate::encode::{FileLimits, Rows};
+use crate::errand::ChunkErrand;
 use crate::ledger::{FILE_KEY, Ledger, Names, Round};
 use crate::schema::Table;
 use crate::sink::Shared;
@@ -25,6 +28,8 @@ use crate::wire::sane_rate;
 
 /// Where a table's file says the offsets of its chunk.
 const CHUNK_KEY: &str = "tamis.chunk";
+/// Allocators round up, by an eighth in the mean.
+const ROUNDED_UP_SHARE: usize = 8;
 /// Memory of one group's rollup beside its texts, roughly.
 const ROLLUP_BYTES: usize = 1024;
 
@@ -201,7 +206,7 @@ impl ParquetChunk {
 
     /// The rows that are known only at the end: groups, and the counts of what was accepted.
     fn settle_rollups(&mut self) {
-        let ChunkPlace { partition, start, queued_at } = self.place;
+        let ChunkPlace { partition, start, queued_at, .. } = self.place;
         for rollup in std::mem::take(&mut self.rollups).into_sorted() {
             let rows = &mut self.tables.groups;
             rows.keys.push(rows.columns.push(&rollup, self.newest, partition, start));
@@ -239,21 +244,24 @@ impl ParquetChunk {
         Ok(())
     }
 
-    pub(crate) fn encode(mut self, end: Offset) -> Result<Encoded, SinkError> {
+    pub(crate) fn encode(mut self, closing: Closing) -> Result<Encoded, SinkError> {
+        let Closing { end, last, begins } = closing;
         self.check_range(end)?;
         self.settle_rollups();
-        let ChunkPlace { partition, start, queued_at } = self.place;
+        let ChunkPlace { partition, epoch, start, queued_at } = self.place;
         let config = &self.shared.config;
         let rows = each_table!(&self.tables, |_table, rows| rows.len() as u64);
         let mut ledger = Ledger {
             source: config.source.clone(),
-            epoch: config.epoch,
+            epoch,
             partition,
             start,
             end,
             nonce: self.shared.next_nonce(),
             generations: std::mem::take(&mut self.generations),
             queued_at,
+            last,
+            begins,
             rows: rows.into_iter().collect(),
             bytes: Default::default(),
             passed_over: Default::default(),
@@ -342,20 +350,20 @@ impl Chunk for ParquetChunk {
 
     fn bytes(&self) -> usize {
         let tables = each_table!(&self.tables, |_table, rows| rows.bytes());
-        tables.into_iter().map(|(_, n)| n).sum::<usize>() + self.rollups.len() * ROLLUP_BYTES
+        let held = tables.into_iter().map(|(_, n)| n).sum::<usize>() + self.rollups.len() * ROLLUP_BYTES;
+        held + held / ROUNDED_UP_SHARE
     }
 
-    fn close(self: Box<Self>, end: Offset) -> Result<Closed, SinkError> {
+    fn close(self: Box<Self>, closing: Closing) -> Result<Box<dyn Errand>, SinkError> {
         let (shared, place) = (Arc::clone(&self.shared), self.place);
-        let encoded = self.encode(end)?;
-        let purpose = Purpose::Close(encoded.ledger.clone());
-        shared.close(place, purpose, &encoded)
+        let Encoded { ledger, bodies } = self.encode(closing)?;
+        Ok(Box::new(ChunkErrand::new(shared, place, Purpose::Close(Box::new(ledger)), bodies)))
     }
 
-    fn rebuild(self: Box<Self>, end: Offset) -> Result<(), SinkError> {
+    fn rebuild(self: Box<Self>, end: Offset) -> Result<Box<dyn Errand>, SinkError> {
         let (shared, place) = (Arc::clone(&self.shared), self.place);
-        let encoded = self.encode(end)?;
-        let rows = Table::ALL.map(|t| (t, encoded.ledger.rows_of(t))).into();
-        shared.rebuild(place, Purpose::Rebuild { end, rows }, &encoded)
+        let Encoded { ledger, bodies } = self.encode(Closing::at(end))?;
+        let rows = Table::ALL.map(|t| (t, ledger.rows_of(t))).into();
+        Ok(Box::new(ChunkErrand::new(shared, place, Purpose::Rebuild { end, rows }, bodies)))
     }
 }

@@ -10,7 +10,6 @@
 
 use bytes::Bytes;
 use host_event::Offset;
-use host_pipeline::Found;
 
 use crate::ledger::{Ledger, Names};
 use crate::schema::Table;
@@ -22,7 +21,7 @@ pub(crate) enum Purpose {
     /// Find out what the store has.
     Find,
     /// Write this ledger, then the tables.
-    Close(Ledger),
+    Close(Box<Ledger>),
     /// Write the tables that are missing behind a ledger that must be there and say this.
     Rebuild { end: Offset, rows: Vec<(Table, u64)> },
 }
@@ -66,7 +65,7 @@ pub(crate) enum Finish {
     /// `Find`: no one has begun a chunk at this offset.
     Nothing,
     /// `Find`, or `Close` where another writer was first.
-    Found(Found),
+    Found { ledger: Box<Ledger>, is_complete: bool },
     /// Going on could break the promise.
     Broken(String),
 }
@@ -140,13 +139,8 @@ fn create_missing_tables(facts: &Facts, ledger: &Ledger) -> Decision {
 
 /// Whether the ledger of another is complete. One missing table is enough to know.
 fn seek_tables(facts: &Facts, ledger: &Ledger) -> Decision {
-    let found = |complete| {
-        Decision::Finish(Finish::Found(Found {
-            end: ledger.end,
-            generations: ledger.generations.clone(),
-            complete,
-        }))
-    };
+    let found =
+        |is_complete| Decision::Finish(Finish::Found { ledger: Box::new(ledger.clone()), is_complete });
     for (table, known) in facts.tables.iter().filter(|(t, _)| ledger.rows_of(*t) > 0) {
         match known {
             Known::Nothing | Known::Refused => return Decision::SeekTable(*table),
@@ -193,7 +187,7 @@ pub(crate) fn step(
             let Some(body) = files.body(Table::Outcomes) else { return Ok(Some(no_file(Table::Outcomes))) };
             let answer = store.create(&files.names.ledger(), body)?;
             facts.ledger = match (answer, &facts.purpose) {
-                (Create::Created, Purpose::Close(mine)) => Known::There(mine.clone()),
+                (Create::Created, Purpose::Close(mine)) => Known::There((**mine).clone()),
                 _ => Known::Refused,
             };
         }

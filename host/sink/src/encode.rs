@@ -28,11 +28,17 @@ pub struct FileLimits {
     pub row_group_rows_max: usize,
     /// Before compression.
     pub row_group_bytes_max: usize,
+    /// `None` does not compress.
+    pub zstd_level: Option<i32>,
 }
 
 impl Default for FileLimits {
     fn default() -> FileLimits {
-        FileLimits { row_group_rows_max: 131_072, row_group_bytes_max: 64 << 20 }
+        FileLimits {
+            row_group_rows_max: 131_072,
+            row_group_bytes_max: 64 << 20,
+            zstd_level: Some(ZSTD_LEVEL),
+        }
     }
 }
 
@@ -87,7 +93,7 @@ impl<T: Columns> Rows<T> {
         let rows_max = groups.iter().map(|g| g.len()).max().unwrap_or_default();
         let schema = table.schema();
         let options = ArrowWriterOptions::new()
-            .with_properties(properties(table, rows_max, footer))
+            .with_properties(properties(table, rows_max, footer, limits.zstd_level))
             .with_skip_arrow_metadata(true);
         let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&schema), options)?;
         for group in groups {
@@ -165,11 +171,16 @@ fn views(values: &[Option<Bytes>], indices: &UInt32Array) -> Result<StringViewAr
     Ok(StringViewArray::try_new(ScalarBuffer::from(views), buffers, valid.finish())?)
 }
 
-fn properties(table: Table, rows_max: usize, footer: Vec<KeyValue>) -> WriterProperties {
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("the level is within zstd's range");
+fn properties(
+    table: Table,
+    rows_max: usize,
+    footer: Vec<KeyValue>,
+    zstd_level: Option<i32>,
+) -> WriterProperties {
+    let level = zstd_level.map(|level| ZstdLevel::try_new(level).expect("the level is within zstd's range"));
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("tamis ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(level.map_or(Compression::UNCOMPRESSED, Compression::ZSTD))
         .set_max_row_group_row_count(None)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_key_value_metadata(Some(footer));
@@ -201,7 +212,11 @@ mod tests {
     fn row_groups_are_cut_by_rows_and_bytes() {
         let sizes = |order: &[u32], payloads: &[usize], limits: (usize, usize)| {
             let values = payloads.iter().map(|n| Some(Bytes::from(vec![b'x'; *n]))).collect();
-            let limits = FileLimits { row_group_rows_max: limits.0, row_group_bytes_max: limits.1 };
+            let limits = FileLimits {
+                row_group_rows_max: limits.0,
+                row_group_bytes_max: limits.1,
+                ..FileLimits::default()
+            };
             let total = payloads.iter().sum();
             let groups = row_groups(order, &[Filled::Payloads(values)], total, &limits);
             groups.iter().map(|g| g.len()).collect::<Vec<_>>()

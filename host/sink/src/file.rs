@@ -18,6 +18,8 @@ use crate::store::{Store, StoreError};
 
 /// Bytes fetched at once where the length of what is needed is not known.
 const READ_AHEAD_BYTES: u64 = 64 << 10;
+/// The end of a file, with its footer, comes in one request. Of a small file that is all there is, so it costs no second one.
+const TAIL_BYTES: u64 = 64 << 10;
 const BATCH_ROWS_MAX: usize = 8192;
 
 pub(crate) struct TableFile {
@@ -32,9 +34,29 @@ impl TableFile {
         path: &str,
     ) -> Result<Result<Option<TableFile>, String>, StoreError> {
         let Some(size) = store.size(path)? else { return Ok(Ok(None)) };
-        let reader = Object { store: Arc::clone(store), path: path.into(), size };
-        match ArrowReaderMetadata::load(&reader, ArrowReaderOptions::new()) {
-            Ok(metadata) => Ok(Ok(Some(TableFile { reader, metadata }))),
+        let opened = TableFile::load(store, path, size, ArrowReaderOptions::new())?;
+        Ok(opened.map(Some))
+    }
+
+    /// The same for a file whose size a listing told, for whoever reads nothing but numbers and texts: what Arrow wrote beside the
+    /// types of Parquet is passed over.
+    pub(crate) fn open_listed(
+        store: &Arc<dyn Store>,
+        path: &str,
+        size: u64,
+    ) -> Result<Result<TableFile, String>, StoreError> {
+        TableFile::load(store, path, size, ArrowReaderOptions::new().with_skip_arrow_metadata(true))
+    }
+
+    fn load(
+        store: &Arc<dyn Store>,
+        path: &str,
+        size: u64,
+        options: ArrowReaderOptions,
+    ) -> Result<Result<TableFile, String>, StoreError> {
+        let reader = Object::open(store, path, size)?;
+        match ArrowReaderMetadata::load(&reader, options) {
+            Ok(metadata) => Ok(Ok(TableFile { reader, metadata })),
             Err(e) => store_failed(e).map(|e| Err(format!("no Parquet file: {e}"))),
         }
     }
@@ -113,13 +135,27 @@ pub(crate) struct Object {
     store: Arc<dyn Store>,
     path: Arc<str>,
     size: u64,
+    /// The last bytes.
+    tail: Bytes,
 }
 
 impl Object {
+    fn open(store: &Arc<dyn Store>, path: &str, size: u64) -> Result<Object, StoreError> {
+        let from = size.saturating_sub(TAIL_BYTES);
+        let read = if size == 0 { Bytes::new() } else { store.read_range(path, from..size)? };
+        // Of a store that gives fewer bytes than it was asked for nobody knows which ones they are.
+        let tail = if read.len() as u64 == size - from { read } else { Bytes::new() };
+        Ok(Object { store: Arc::clone(store), path: path.into(), size, tail })
+    }
+
     fn fetch(&self, start: u64, length: u64) -> Result<Bytes, StoreError> {
         let end = start.saturating_add(length).min(self.size);
         if start >= end {
             return Ok(Bytes::new());
+        }
+        let tail_start = self.size - self.tail.len() as u64;
+        if start >= tail_start {
+            return Ok(self.tail.slice((start - tail_start) as usize..(end - tail_start) as usize));
         }
         self.store.read_range(&self.path, start..end)
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use host_event::{Millis, Offset, Partition};
-use host_pipeline::{ChunkPlace, PassedOver};
+use host_pipeline::{ChunkPlace, Mark, PassedOver};
 use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,12 @@ pub struct Ledger {
     pub rows: BTreeMap<Table, u64>,
     /// Bytes of the table files as this writer made them; one that rebuilds them later may need more or fewer.
     pub bytes: BTreeMap<Table, u64>,
+    /// Tells the last record from another one at the same offset: a log that was made anew or cut off has others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Mark>,
+    /// It is the first one of its chain, which begins behind offset 0: the log had forgotten what was before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begins: bool,
     /// Records that went on without a stage that failed on them: by stage, runs of offsets, `[first, how many]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub passed_over: BTreeMap<String, Runs>,
@@ -113,10 +119,10 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    pub(crate) fn new(source: &str, epoch: u32, place: ChunkPlace) -> Names {
+    pub(crate) fn new(source: &str, place: ChunkPlace) -> Names {
         let at = jiff::Timestamp::from_millisecond(place.queued_at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let at = jiff::tz::Offset::UTC.to_datetime(at);
-        let epoch = if epoch == 0 { String::new() } else { format!("-e{epoch:05}") };
+        let epoch = if place.epoch == 0 { String::new() } else { format!("-e{:05}", place.epoch) };
         let tail = format!(
             "dt={:04}-{:02}-{:02}/hour={:02}/{source}{epoch}-p{:05}-o{:020}.parquet",
             at.year(),
@@ -130,8 +136,8 @@ impl Names {
     }
 
     pub(crate) fn of(ledger: &Ledger) -> Names {
-        let Ledger { partition, start, queued_at, .. } = *ledger;
-        let names = Names::new(&ledger.source, ledger.epoch, ChunkPlace { partition, start, queued_at });
+        let Ledger { partition, epoch, start, queued_at, .. } = *ledger;
+        let names = Names::new(&ledger.source, ChunkPlace { partition, epoch, start, queued_at });
         match &ledger.release {
             Some(round) => names.of_round(round.number),
             None => names,
@@ -168,11 +174,11 @@ mod tests {
 
     #[test]
     fn names_are_as_designed() {
-        let place = ChunkPlace { partition: 12, start: 4711, queued_at: 1_795_375_676_000 };
-        let names = Names::new("main", 0, place);
+        let place = ChunkPlace { partition: 12, epoch: 0, start: 4711, queued_at: 1_795_375_676_000 };
+        let names = Names::new("main", place);
         let want = "outcomes/dt=2026-11-22/hour=19/main-p00012-o00000000000000004711.parquet";
         assert_eq!(names.ledger(), want);
-        let again = Names::new("main", 2, place).table(Table::CheckIns);
+        let again = Names::new("main", ChunkPlace { epoch: 2, ..place }).table(Table::CheckIns);
         assert_eq!(again, "check_ins/dt=2026-11-22/hour=19/main-e00002-p00012-o00000000000000004711.parquet");
         let round = names.of_round(3).ledger();
         assert_eq!(round, "outcomes/dt=2026-11-22/hour=19/main-p00012-o00000000000000004711-r00003.parquet");

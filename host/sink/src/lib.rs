@@ -9,7 +9,9 @@ mod chunk;
 mod columns;
 mod commit;
 mod encode;
+mod errand;
 mod file;
+pub mod fleet;
 mod ledger;
 mod named;
 mod nested;
@@ -17,6 +19,7 @@ mod publish;
 pub mod quarantine;
 mod recorded;
 pub mod release;
+pub mod repair;
 mod schema;
 #[cfg(test)]
 mod simulation;
@@ -24,12 +27,16 @@ mod sink;
 pub mod store;
 pub mod stored;
 mod tables;
+mod tails;
 mod verify;
 mod wire;
 
 pub use encode::FileLimits;
 pub use ledger::Ledger;
 pub use schema::{SCHEMA_VERSION, Table, tables_markdown};
-pub use sink::{ParquetSink, Patience, SinkConfig};
+pub use sink::{ParquetSink, SinkConfig};
 pub use store::OpenError;
-pub use verify::{Breach, BreachKind, Conserved, Progress, Report, Silent, verify};
+pub use verify::{
+    Breach, BreachKind, Chain, Committed, Conserved, Progress, Report, Seam, Silent, VerifyConfig, verify,
+    verify_with,
+};

@@ -3,22 +3,37 @@
 //! `AlreadyExists` proves nothing by itself: a client that retries reports it for its own write, and some conflicts become it although
 //! nothing exists. So `create` only says what the store said, and whoever wants to know reads the object.
 
+mod address;
+mod client;
+mod environment;
+mod error;
 mod memory;
 mod opened;
+mod over;
+mod probe;
+mod profile;
 mod shelf;
+mod wire;
 
 #[cfg(test)]
-pub(crate) mod conformance;
+mod conformance;
+#[cfg(test)]
+mod tests;
 
+pub use address::{Address, AddressError};
+pub use environment::Environment;
+pub use error::{ErrorKind, StoreError};
 pub use memory::MemoryStore;
 pub use opened::{OpenError, OpenedStore};
+pub use over::Over;
+pub use probe::{probe, prove};
 pub use shelf::StoreShelf;
+pub use wire::Traffic;
 
-use std::ops::Range;
-use std::thread;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use thiserror::Error;
 
 pub trait Store: Send + Sync + 'static {
     /// Writes an object that must not exist yet, whole and durable, or not at all. An error leaves open whether it was written.
@@ -27,8 +42,36 @@ pub trait Store: Send + Sync + 'static {
     fn read(&self, path: &str) -> Result<Option<Bytes>, StoreError>;
     fn read_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError>;
     fn size(&self, path: &str) -> Result<Option<u64>, StoreError>;
-    /// All objects below a folder, in the order of their paths.
+    /// All objects below a folder, in the order of their paths. For folders that stay small: `each` holds one page.
     fn list(&self, folder: &str) -> Result<Vec<Entry>, StoreError>;
+    /// Shows the objects below a folder, in the bytewise order of their paths, until `see` breaks off; only those whose path is greater
+    /// than `after`, which need not exist. `see` may call the store. Memory is bounded by one page of the store, of a local folder
+    /// by its fullest folder. (What has only `list` shows what that gave.)
+    fn each(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        see: &mut dyn FnMut(Entry) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let entries = self.list(folder)?.into_iter();
+        let _ = entries.filter(|e| after.is_none_or(|after| e.path.as_str() > after)).try_for_each(see);
+        Ok(())
+    }
+    /// The names of the folders directly in a folder, in order: `dt=2026-11-22` of `outcomes`. Their number must be small. A local folder counts
+    /// even when nothing is in it.
+    fn folders(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        let start = folder.len() + 1;
+        let entries = self.list(folder)?;
+        let mut names: Vec<_> =
+            entries.iter().filter_map(|e| Some(e.path.get(start..)?.split_once('/')?.0.to_owned())).collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+    /// What went over the wire to it so far; of a folder nothing does.
+    fn traffic(&self) -> Option<Arc<Traffic>> {
+        None
+    }
     /// For what the probe leaves behind; nothing else of ours is ever deleted.
     fn delete(&self, path: &str) -> Result<(), StoreError>;
 }
@@ -55,21 +98,6 @@ pub enum Put {
     Exists(Bytes),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{path}: {what}")]
-pub struct StoreError {
-    pub path: String,
-    pub what: String,
-    /// Whether trying again can help.
-    pub is_transient: bool,
-}
-
-impl StoreError {
-    pub(crate) fn permanent(path: &str, what: impl ToString) -> StoreError {
-        StoreError { path: path.to_owned(), what: what.to_string(), is_transient: false }
-    }
-}
-
 /// How often a store may say that an object exists and then not have it, before it counts as away.
 const PUT_TRIES_MAX: usize = 8;
 
@@ -85,37 +113,5 @@ pub fn put_create(store: &dyn Store, path: &str, bytes: &Bytes) -> Result<Put, S
             None => {}
         }
     }
-    let what = "the store says that it exists, and has nothing there".to_owned();
-    Err(StoreError { path: path.to_owned(), what, is_transient: true })
-}
-
-const PROBE_FOLDER: &str = "control/probe";
-const PROBE_ROUNDS: usize = 3;
-const PROBE_WRITERS: usize = 4;
-
-/// Whether the store keeps the one promise that everything is built on: of writers that create the same object at the same
-/// time one wins, and its bytes are what is there. `Err` in the result says what happened instead.
-pub fn probe(store: &dyn Store, nonce: &str) -> Result<Result<(), String>, StoreError> {
-    for round in 0..PROBE_ROUNDS {
-        let path = format!("{PROBE_FOLDER}/{nonce}-{round}");
-        let answers: Vec<_> = thread::scope(|scope| {
-            let create = |writer: usize| store.create(&path, Bytes::from(format!("{writer}")));
-            let writers: Vec<_> = (0..PROBE_WRITERS).map(|w| scope.spawn(move || create(w))).collect();
-            writers.into_iter().map(|w| w.join().expect("stores do not panic")).collect()
-        });
-        let answers: Vec<Create> = answers.into_iter().collect::<Result<_, _>>()?;
-        let found = store.read(&path)?;
-        store.delete(&path)?;
-        let winners: Vec<_> = (0..PROBE_WRITERS).filter(|w| answers[*w] == Create::Created).collect();
-        let [winner] = winners[..] else {
-            let winners = winners.len();
-            return Ok(Err(format!(
-                "{winners} of {PROBE_WRITERS} writers were told that they created one object"
-            )));
-        };
-        if found.as_deref() != Some(winner.to_string().as_bytes()) {
-            return Ok(Err("what is there is not what the winner wrote".into()));
-        }
-    }
-    Ok(Ok(()))
+    Err(StoreError::away(path, "the store says that it exists, and has nothing there"))
 }

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
@@ -16,11 +15,11 @@ use host_event::{
     Body, Book, Category, Columns, Edit, EditOp, EventId, Meta, OutcomeCount, ProjectId, Record,
 };
 use host_pipeline::{
-    Answer, Chain, FailurePolicy, Fault, Fingerprint, Link, Plan, Plans, Stage, StageAnswer, StageKind, Stop,
-    Worker, WorkerConfig, WorkerMetrics,
+    Allowed, Answer, Chain, Crew, FailurePolicy, Fault, Fingerprint, Link, Plan, Plans, Stage, StageAnswer,
+    StageKind, Stop, Tools, WorkerConfig, WorkerMetrics,
 };
 use host_queue::{Memory, Queue};
-use host_sink::store::{Create, Entry, MemoryStore, Store, StoreError};
+use host_sink::store::{Create, MemoryStore, Over, Store, StoreError};
 use host_sink::{ParquetSink, Silent, SinkConfig, verify};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -34,28 +33,16 @@ struct HalfAway {
     is_broken: AtomicBool,
 }
 
-impl Store for HalfAway {
-    fn create(&self, path: &str, bytes: Bytes) -> Result<Create, StoreError> {
+impl Over for HalfAway {
+    fn inner(&self) -> &dyn Store {
+        &self.inner
+    }
+    fn on_create(&self, path: &str, bytes: Bytes) -> Result<Create, StoreError> {
         let is_table = !path.starts_with("control/") && !path.starts_with("outcomes/");
         if is_table && self.is_broken.load(Relaxed) {
-            return Err(StoreError { path: path.into(), what: "away".into(), is_transient: true });
+            return Err(StoreError::away(path, "away"));
         }
         self.inner.create(path, bytes)
-    }
-    fn read(&self, path: &str) -> Result<Option<Bytes>, StoreError> {
-        self.inner.read(path)
-    }
-    fn read_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
-        self.inner.read_range(path, range)
-    }
-    fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {
-        self.inner.size(path)
-    }
-    fn list(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
-        self.inner.list(folder)
-    }
-    fn delete(&self, path: &str) -> Result<(), StoreError> {
-        self.inner.delete(path)
     }
 }
 
@@ -148,13 +135,11 @@ fn process(
     nonce: u128,
     until: impl Fn() -> bool,
 ) -> Arc<WorkerMetrics> {
-    let mut config = SinkConfig::new("main");
-    config.patience.waits_max = Duration::ZERO;
-    let (stop, metrics) = (Arc::new(Stop::default()), Arc::new(WorkerMetrics::default()));
-    let worker = Worker {
-        partition: 0,
+    let sink = ParquetSink::with_store(Arc::clone(store) as _, "memory", SinkConfig::new("main"), nonce);
+    let stop = Arc::new(Stop::default());
+    let tools = Tools {
         queue: Arc::clone(queue) as _,
-        sink: Arc::new(ParquetSink::with_store(Arc::clone(store) as _, "memory", config, nonce).unwrap()),
+        sink: Arc::new(sink.unwrap()),
         plans: Arc::clone(plans) as _,
         book: Arc::new(Nobody),
         config: WorkerConfig {
@@ -162,17 +147,18 @@ fn process(
             chunk_age_max: Duration::from_millis(30),
             ..WorkerConfig::default()
         },
+        allowed: Allowed::default(),
         stop: Arc::clone(&stop),
-        metrics: Arc::clone(&metrics),
     };
-    let worker = thread::Builder::new().spawn(|| worker.run()).unwrap();
+    let crew = Crew::start(&tools).unwrap();
     let begun = Instant::now();
     while !until() {
-        assert!(begun.elapsed() < PATIENCE && !worker.is_finished(), "waited in vain");
+        assert!(begun.elapsed() < PATIENCE, "waited in vain");
         thread::sleep(Duration::from_millis(5));
     }
-    stop.request(Duration::ZERO);
-    worker.join().unwrap().unwrap();
+    let metrics = crew.partitions().all().pop().unwrap().1;
+    stop.request(Duration::ZERO, Duration::ZERO);
+    crew.join().unwrap();
     metrics
 }
 

@@ -1,9 +1,7 @@
 //! Chunks written through the port, read back with Arrow, and proven by `verify`.
 #![allow(clippy::unwrap_used)]
 
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
@@ -12,8 +10,8 @@ use bytes::Bytes;
 use host_event::{Category, Doc, EventId, Meta, Outcome, OutcomeCount};
 use host_group::{Group, GroupId, headline};
 use host_pipeline::generation::Shelf;
-use host_pipeline::{Accepted, ChunkPlace, Closed, End, Found, Settled, Sink, SinkError};
-use host_sink::store::{Create, Entry, MemoryStore, OpenedStore, Store, StoreError, StoreShelf};
+use host_pipeline::{Accepted, ChunkPlace, Closing, End, Found, Mark, Reply, Settled, Sink, SinkError};
+use host_sink::store::{Create, MemoryStore, OpenedStore, Over, Store, StoreError, StoreShelf};
 use host_sink::{BreachKind, ParquetSink, Report, Silent, SinkConfig, Table, verify};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -22,7 +20,9 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 const RECEIVED_AT: i64 = 1_795_375_676_123;
-const PLACE: ChunkPlace = ChunkPlace { partition: 3, start: 100, queued_at: RECEIVED_AT };
+/// Of a later epoch, which may begin at any offset.
+const LAST: Mark = Mark { queued_at: RECEIVED_AT, crc: 7 };
+const PLACE: ChunkPlace = ChunkPlace { partition: 3, epoch: 1, start: 100, queued_at: RECEIVED_AT };
 
 const EVENT: &str = include_str!("data/event.json");
 const TRANSACTION: &str = include_str!("data/transaction.json");
@@ -34,9 +34,8 @@ const AGGREGATES: &str = r#"{"aggregates":[{"started":"2026-11-22T19:26:00Z","ex
     "attrs":{"release":"app@1"}}"#;
 const CHECK_IN: &str = r#"{"check_in_id":"83a7c03ed0a04e1b97e2e3b18d38f244","monitor_slug":"nightly","status":"ok","duration":12.5}"#;
 
-/// A later epoch, which may begin at any offset.
 fn config() -> SinkConfig {
-    SinkConfig { epoch: 1, ..SinkConfig::new("main") }
+    SinkConfig::new("main")
 }
 
 fn sink(store: &Arc<dyn Store>, nonce: u128) -> ParquetSink {
@@ -128,12 +127,12 @@ fn every_kind() -> Vec<Settled> {
     ]
 }
 
-fn write(sink: &ParquetSink, place: ChunkPlace, records: Vec<Settled>) -> Result<Closed, SinkError> {
+fn write(sink: &ParquetSink, place: ChunkPlace, records: Vec<Settled>) -> Result<Reply, SinkError> {
     let end = place.start + records.len() as u64;
     let mut chunk = sink.begin(place);
     chunk.turn(9);
     records.into_iter().for_each(|record| chunk.push(record));
-    chunk.close(end)
+    chunk.close(Closing { last: Some(LAST), ..Closing::at(end) })?.run()
 }
 
 fn name(table: Table, start: u64) -> String {
@@ -183,7 +182,7 @@ fn proof(store: &Arc<dyn Store>) -> Report {
 #[test]
 fn every_record_is_found_in_its_table() {
     let store = memory();
-    assert_eq!(write(&sink(&store, 1), PLACE, every_kind()).unwrap(), Closed::Done);
+    assert_eq!(write(&sink(&store, 1), PLACE, every_kind()).unwrap(), Reply::Done);
     for table in Table::ALL {
         expect(&format!("{table}.rows"), &show(&rows(&store, table), &["payload"]));
     }
@@ -224,15 +223,15 @@ fn rows_are_sorted_and_nothing_of_the_host_leaks() {
 fn the_ledger_decides_who_was_first() {
     let store = memory();
     let (mine, other) = (sink(&store, 1), sink(&store, 2));
-    assert_eq!(mine.find(PLACE).unwrap(), None);
-    assert_eq!(write(&mine, PLACE, every_kind()).unwrap(), Closed::Done);
-    let found = Found { end: 113, generations: vec![(100, 9)], complete: true };
-    assert_eq!(other.find(PLACE).unwrap(), Some(found.clone()));
+    assert_eq!(mine.find(PLACE).run().unwrap(), Reply::Nothing);
+    assert_eq!(write(&mine, PLACE, every_kind()).unwrap(), Reply::Done);
+    let found = Found { end: 113, generations: vec![(100, 9)], incomplete: None };
+    assert_eq!(other.find(PLACE).run().unwrap(), Reply::Found(found.clone()));
     let shorter = every_kind().into_iter().take(5).collect();
-    assert_eq!(write(&other, PLACE, shorter).unwrap(), Closed::Lost(found.clone()));
+    assert_eq!(write(&other, PLACE, shorter).unwrap(), Reply::Found(found.clone()));
     // The same process, another attempt: its answer was lost, and it would now end elsewhere.
     let shorter = every_kind().into_iter().take(5).collect();
-    assert_eq!(write(&mine, PLACE, shorter).unwrap(), Closed::Lost(found));
+    assert_eq!(write(&mine, PLACE, shorter).unwrap(), Reply::Found(found));
     assert!(proof(&store).is_sound());
 }
 
@@ -245,10 +244,11 @@ fn missing_tables_are_rebuilt_and_only_the_same_ones() {
     let before = store.read(&events).unwrap();
     store.delete(&events).unwrap();
     store.delete(&logs).unwrap();
-    assert_eq!(
-        sink.find(PLACE).unwrap(),
-        Some(Found { end: 113, generations: vec![(100, 9)], complete: false })
-    );
+    let Reply::Found(Found { end: 113, incomplete: Some(recorded), .. }) = sink.find(PLACE).run().unwrap()
+    else {
+        panic!("it is not complete")
+    };
+    assert!(!recorded.ends.is_empty(), "who makes the tables again has to know");
     let kinds: Vec<_> = proof(&store).breaches.iter().map(|b| b.kind).collect();
     assert_eq!(kinds, [BreachKind::Unfinished, BreachKind::Unfinished]);
 
@@ -256,7 +256,7 @@ fn missing_tables_are_rebuilt_and_only_the_same_ones() {
         let mut chunk = sink.begin(PLACE);
         chunk.turn(9);
         records.into_iter().for_each(|record| chunk.push(record));
-        chunk.rebuild(end)
+        chunk.rebuild(end).and_then(|mut errand| errand.run())
     };
     let mut wrong = every_kind();
     wrong[3] = accepted(103, 1, Category::Error, EVENT);
@@ -277,7 +277,7 @@ fn gaps_are_refused() {
     records.remove(4);
     let error = write(&sink, PLACE, records).unwrap_err();
     assert!(matches!(&error, SinkError::Fatal { what, .. } if what.contains("offset 104")), "{error}");
-    let error = sink.begin(PLACE).close(100).unwrap_err();
+    let error = sink.begin(PLACE).close(Closing::at(100)).err().unwrap();
     assert!(matches!(error, SinkError::Fatal { .. }), "an empty range is no chunk");
 }
 
@@ -541,7 +541,7 @@ fn verify_finds_that_the_first_chunk_is_gone() {
     };
     for start in [0, 2] {
         let chunk = vec![dropped(start), dropped(start + 1)];
-        write(&sink, ChunkPlace { start, ..PLACE }, chunk).unwrap();
+        write(&sink, ChunkPlace { start, epoch: 0, ..PLACE }, chunk).unwrap();
     }
     assert!(proof(&store).is_sound());
     store.delete(&name(Table::Outcomes, 0).replace("-e00001", "")).unwrap();
@@ -657,7 +657,7 @@ fn hostile_documents_become_rows() {
     let all = documents.iter().flat_map(|d| categories.iter().map(move |c| (*d, *c)));
     let records: Vec<_> = (100..).zip(all).map(|(o, (d, c))| accepted(o, u64::MAX, c, d)).collect();
     let (store, count) = (memory(), records.len() as u64);
-    assert_eq!(write(&sink(&store, 1), PLACE, records).unwrap(), Closed::Done);
+    assert_eq!(write(&sink(&store, 1), PLACE, records).unwrap(), Reply::Done);
     let report = proof(&store);
     assert!(report.is_sound(), "{}", report.render());
     assert_eq!((report.offsets, report.rows[&Table::Logs]), (count, documents.len() as u64));
@@ -735,44 +735,25 @@ struct Stubborn {
     answer: Answer,
 }
 
-impl Store for Stubborn {
-    fn create(&self, path: &str, bytes: Bytes) -> Result<Create, StoreError> {
+impl Over for Stubborn {
+    fn inner(&self) -> &dyn Store {
+        &self.inner
+    }
+    fn on_create(&self, path: &str, bytes: Bytes) -> Result<Create, StoreError> {
         if path.starts_with("control/") { self.inner.create(path, bytes) } else { (self.answer)() }
-    }
-    fn read(&self, path: &str) -> Result<Option<Bytes>, StoreError> {
-        self.inner.read(path)
-    }
-    fn read_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
-        self.inner.read_range(path, range)
-    }
-    fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {
-        self.inner.size(path)
-    }
-    fn list(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
-        self.inner.list(folder)
-    }
-    fn delete(&self, path: &str) -> Result<(), StoreError> {
-        self.inner.delete(path)
     }
 }
 
 #[test]
-fn patience_ends() {
+fn what_the_store_says_is_told_apart() {
     let cases: [(Answer, bool, &str); 3] = [
         (|| Ok(Create::Exists), true, "has nothing there"),
-        (|| Err(StoreError { path: "p".into(), what: "full".into(), is_transient: true }), true, "full"),
-        (
-            || Err(StoreError { path: "p".into(), what: "no such call".into(), is_transient: false }),
-            false,
-            "no such call",
-        ),
+        (|| Err(StoreError::away("p", "full")), true, "full"),
+        (|| Err(StoreError::permanent("p", "no such call")), false, "no such call"),
     ];
     for (answer, is_retry, want) in cases {
         let store: Arc<dyn Store> = Arc::new(Stubborn { inner: MemoryStore::default(), answer });
-        let mut config = config();
-        config.patience.wait_min = Duration::from_millis(1);
-        config.patience.waits_max = Duration::from_millis(5);
-        let sink = ParquetSink::with_store(store, "memory", config, 1).unwrap();
+        let sink = ParquetSink::with_store(store, "memory", config(), 1).unwrap();
         let error = write(&sink, PLACE, every_kind()).unwrap_err();
         assert_eq!(matches!(error, SinkError::Retry { .. }), is_retry, "{error}");
         assert!(error.to_string().contains(want), "{error}");
@@ -798,8 +779,8 @@ fn generations_find_their_shelf() {
     );
     assert_eq!(shelf.create("control/pipeline/1.json", b"two".to_vec()), Ok(false));
     assert_eq!(shelf.list("control/pipeline"), Ok(vec!["1.json".to_owned()]));
-    assert_eq!(shelf.get("control/pipeline/1.json"), Ok(b"one".to_vec()));
-    assert!(shelf.get("control/pipeline/2.json").unwrap_err().contains("2.json"));
+    assert_eq!(shelf.seek("control/pipeline/1.json"), Ok(Some(b"one".to_vec())));
+    assert_eq!(shelf.seek("control/pipeline/2.json"), Ok(None));
 }
 
 #[test]
@@ -808,7 +789,7 @@ fn a_local_folder_keeps_it_all() {
     let folder = tempfile::tempdir().unwrap();
     let url = folder.path().to_str().unwrap();
     let sink = ParquetSink::open(url, config(), 7, runtime.handle().clone()).unwrap();
-    assert_eq!(write(&sink, PLACE, every_kind()).unwrap(), Closed::Done);
+    assert_eq!(write(&sink, PLACE, every_kind()).unwrap(), Reply::Done);
     let again: Arc<dyn Store> = Arc::new(OpenedStore::open(url, runtime.handle().clone()).unwrap());
     let report = proof(&again);
     assert!(report.is_sound(), "{}", report.render());

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use bytes::Bytes;
 use host_event::{Category, Columns, Doc, EventId, Meta, Outcome};
 use host_group::{Group, GroupId, headline};
-use host_pipeline::{Accepted, ChunkPlace, Closed, End, Settled, Sink};
-use host_sink::store::{Create, Entry, MemoryStore, Store, StoreError};
+use host_pipeline::{Accepted, ChunkPlace, Closing, End, Reply, Settled, Sink};
+use host_sink::store::{MemoryStore, Over, Store, StoreError};
 use host_sink::stored::{PassedBy, StoredError, StoredEvent, StoredEvents, Wanted};
 use host_sink::{ParquetSink, SinkConfig};
 
@@ -33,25 +33,13 @@ struct Counting {
     bytes: AtomicU64,
 }
 
-impl Store for Counting {
-    fn create(&self, path: &str, bytes: Bytes) -> Result<Create, StoreError> {
-        self.inner.create(path, bytes)
+impl Over for Counting {
+    fn inner(&self) -> &dyn Store {
+        &self.inner
     }
-    fn read(&self, path: &str) -> Result<Option<Bytes>, StoreError> {
-        self.inner.read(path)
-    }
-    fn read_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+    fn on_read_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
         self.bytes.fetch_add(range.end - range.start, Relaxed);
         self.inner.read_range(path, range)
-    }
-    fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {
-        self.inner.size(path)
-    }
-    fn list(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
-        self.inner.list(folder)
-    }
-    fn delete(&self, path: &str) -> Result<(), StoreError> {
-        self.inner.delete(path)
     }
 }
 
@@ -90,12 +78,13 @@ fn sink(store: &Arc<Counting>, row_group_rows_max: usize) -> ParquetSink {
 }
 
 fn write(sink: &ParquetSink, generation: u64, records: Vec<Settled>) {
-    let place = ChunkPlace { partition: 3, start: records[0].offset, queued_at: records[0].queued_at };
+    let place =
+        ChunkPlace { partition: 3, epoch: 0, start: records[0].offset, queued_at: records[0].queued_at };
     let end = place.start + records.len() as u64;
     let mut chunk = sink.begin(place);
     chunk.turn(generation);
     records.into_iter().for_each(|record| chunk.push(Settled { generation, ..record }));
-    assert_eq!(chunk.close(end).unwrap(), Closed::Done);
+    assert_eq!(chunk.close(Closing::at(end)).unwrap().run().unwrap(), Reply::Done);
 }
 
 fn wanted(from: i64, to: i64) -> Wanted {

@@ -11,7 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use host_pipeline::WorkerMetrics;
+use host_pipeline::Partitions;
 use host_pipeline::generation::{self, Action, GenerationError, Manifest, Proposal, Published};
 use host_plugin::limits::COMPONENT_BYTES_MAX;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ const PROPOSAL_BYTES_MAX: usize = 16 << 20;
 /// What the routes need.
 pub struct Control {
     pub generations: Arc<Generations>,
-    pub workers: Vec<Arc<WorkerMetrics>>,
+    pub partitions: Partitions,
     /// Who knows it may change the pipeline.
     pub token: Option<String>,
     pub listen: SocketAddr,
@@ -141,7 +141,8 @@ async fn blocking<T: Send + 'static>(
 async fn show(State(control): State<Arc<Control>>) -> Answer<Json<Shown>> {
     let shown = |control: &Control| {
         let generations = &control.generations;
-        let workers = control.workers.iter().map(|worker| worker.generation.load(Relaxed)).collect();
+        let partitions = control.partitions.all();
+        let workers = partitions.iter().map(|(_, worker)| worker.generation.load(Relaxed)).collect();
         let stages = generations.stages().into_iter().map(control::StageShown::from).collect();
         Ok(Shown {
             manifest: generations.manifest()?,

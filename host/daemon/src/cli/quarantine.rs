@@ -125,7 +125,7 @@ impl Since {
     }
 }
 
-fn since(text: &str) -> Result<Since, String> {
+pub fn since(text: &str) -> Result<Since, String> {
     if let Some(age) = age(text) {
         return Ok(Since::Ago(age));
     }

@@ -45,24 +45,27 @@ pub fn quarantine(command: &Quarantine) -> anyhow::Result<ExitCode> {
     match command {
         Quarantine::List(args) => list(args, &store),
         Quarantine::Show(args) => show(args, &store),
-        Quarantine::Release(args) => run_release(args, &store, place.cache),
+        Quarantine::Release(args) => run_release(args, &store, place),
     }
 }
 
 /// Where the store is, and where compiled plugins are kept.
 struct Place {
     url: String,
+    allow_unsafe: bool,
     cache: PathBuf,
 }
 
 fn place(at: &Where) -> Result<Place, Vec<Problem>> {
     let file = Path::new(&at.store);
     if file.extension().is_none_or(|extension| extension != "toml") {
-        return Ok(Place { url: at.store.clone(), cache: super::plugin::cache() });
+        return Ok(Place { url: at.store.clone(), allow_unsafe: false, cache: super::plugin::cache() });
     }
     let loaded = config::load(file, None);
     match loaded.host.filter(|_| loaded.problems.is_empty()) {
-        Some(host) => Ok(Place { url: host.store_url, cache: host.cache_dir }),
+        Some(host) => {
+            Ok(Place { url: host.store_url, allow_unsafe: host.store_allow_unsafe, cache: host.cache_dir })
+        }
         None => Err(loaded.problems),
     }
 }
@@ -170,10 +173,10 @@ fn shown_as_json(held: &Held) -> anyhow::Result<serde_json::Value> {
     Ok(shown)
 }
 
-fn run_release(args: &Release, store: &Arc<dyn Store>, cache: PathBuf) -> anyhow::Result<ExitCode> {
+fn run_release(args: &Release, store: &Arc<dyn Store>, place: Place) -> anyhow::Result<ExitCode> {
     let shelf = Arc::new(StoreShelf(Arc::clone(store)));
     let manifest = generation::read(&*shelf, args.through)?;
-    let generations = Generations::new(Arc::clone(&shelf) as _, components::runtime_in(cache)?, 0);
+    let generations = Generations::new(Arc::clone(&shelf) as _, components::runtime_in(place.cache)?, 0);
     let links = || generations.chain(args.through).map(|chain| chain.links).map_err(|e| format!("{e:#}"));
     let through = Through { manifest: &manifest, links: &links, shelf: &*shelf };
     let selection = Selection { events: args.event.clone(), ..selection(&args.which) };
@@ -182,6 +185,7 @@ fn run_release(args: &Release, store: &Arc<dyn Store>, cache: PathBuf) -> anyhow
         dry_run: args.dry_run,
         nonce: u128::from(clock::random()) << 64 | u128::from(clock::random()),
         files: FileLimits::default(),
+        allow_unsafe: place.allow_unsafe,
     };
     let summary = release(store, &through, &config, &mut report::Progress::default())?;
     match args.json.json {

@@ -9,7 +9,9 @@ use hashbrown::HashMap;
 use host_event::{Category, ProjectId};
 
 use host_ingest::Network;
+use host_sink::store::{Address, AddressError};
 
+use super::kafka::{self, KafkaSection};
 use super::reader::{At, File, Section, nearest, show_bytes};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -23,14 +25,22 @@ pub struct HostConfig {
     pub admin_token: Option<String>,
     /// How often the store is looked at for new generations.
     pub look_every: Duration,
+    /// The queue, if it is not the embedded one.
+    pub kafka: Option<KafkaSection>,
     pub queue_dir: PathBuf,
     pub partitions: u32,
     pub queue_disk_bytes_max: u64,
     pub store_url: String,
+    /// Writes to a store although two can create one object in it.
+    pub store_allow_unsafe: bool,
     pub cache_dir: PathBuf,
     pub chunk_bytes_max: usize,
     pub chunk_rows_max: usize,
     pub chunk_age_max: Duration,
+    /// Of all chunks together.
+    pub chunk_memory_bytes_max: usize,
+    /// Threads that run plugins.
+    pub threads: usize,
     pub batch_events_max: usize,
     pub batch_bytes_max: usize,
     pub batch_age_max: Duration,
@@ -73,6 +83,8 @@ const QUEUE_DISK_BYTES_MAX: u64 = 10 << 30;
 /// Clients are told in seconds when to come again.
 const QUOTA_WINDOW_MIN: Duration = Duration::from_secs(1);
 const PARTITIONS_MAX: u64 = 1024;
+const CHUNK_MEMORY_BYTES_MAX: u64 = 256 << 20;
+const THREADS_MAX: u64 = 256;
 
 pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
     let mut root = file.root();
@@ -105,9 +117,11 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
         in_range(queue.integer(file, "partitions"), file, "queue.partitions", 1, PARTITIONS_MAX, 2) as u32;
     let queue_disk_bytes_max =
         bytes_in_range(file, &mut queue, "disk_bytes_max", 64 << 20..=u64::MAX, QUEUE_DISK_BYTES_MAX);
+    let kafka = kafka::check(file, &mut queue);
     queue.finish(file);
     let mut store = root.section(file, "store");
     let store_url = store_url(file, &mut store, folder);
+    let store_allow_unsafe = store.flag(file, "allow_unsafe").is_some_and(|flag| flag.value);
     store.finish(file);
     let mut cache = root.section(file, "cache");
     let cache_dir = folder.join(cache.text(file, "dir").map_or("tamis-data/cache".into(), |t| t.value));
@@ -117,7 +131,16 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
     let chunk_rows_max =
         in_range(chunk.integer(file, "rows_max"), file, "chunk.rows_max", 1, 10_000_000, 500_000);
     let chunk_age_max = chunk.duration(file, "age_max").map_or(Duration::from_secs(60), |d| d.value);
+    let chunk_memory_bytes_max =
+        bytes_in_range(file, &mut chunk, "memory_bytes_max", 16 << 20..=1 << 40, CHUNK_MEMORY_BYTES_MAX);
     chunk.finish(file);
+    let mut work = root.section(file, "work");
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let threads = match in_range(work.integer(file, "threads"), file, "work.threads", 0, THREADS_MAX, 0) {
+        0 => cores,
+        threads => threads,
+    };
+    work.finish(file);
     let mut batch = root.section(file, "batch");
     let events_max = host_event::limits::BATCH_EVENTS_MAX as u64;
     let batch_events_max =
@@ -134,14 +157,18 @@ pub(super) fn check(file: &mut File<'_>, folder: &Path) -> HostConfig {
         admin_listen,
         admin_token,
         look_every,
+        kafka,
         queue_dir,
         partitions,
         queue_disk_bytes_max,
         store_url,
+        store_allow_unsafe,
         cache_dir,
         chunk_bytes_max: chunk_bytes_max as usize,
         chunk_rows_max: chunk_rows_max as usize,
         chunk_age_max,
+        chunk_memory_bytes_max: chunk_memory_bytes_max as usize,
+        threads: threads as usize,
         batch_events_max: batch_events_max as usize,
         batch_bytes_max: batch_bytes_max as usize,
         batch_age_max,
@@ -173,15 +200,13 @@ fn store_url(file: &mut File<'_>, store: &mut Section<'_>, folder: &Path) -> Str
     let Some(At { value, span }) = store.text(file, "url") else {
         return folder.join("tamis-data/store").display().to_string();
     };
-    match value.split_once("://") {
-        None => folder.join(value).display().to_string(),
-        Some(("file", _)) => value,
-        Some((scheme, _)) => {
-            let what = format!("store.url: there is no store for {scheme}://");
-            file.report(span, what, Some("write a folder, or file:///FOLDER".into()));
-            value
-        }
+    if !value.contains("://") {
+        return folder.join(value).display().to_string();
     }
+    if let Err(AddressError { what, hint, .. }) = Address::parse(&value) {
+        file.report(span, format!("store.url: {what}"), Some(hint));
+    }
+    value
 }
 
 fn bytes_in_range(

@@ -193,6 +193,21 @@ impl<'t> Section<'t> {
         }
     }
 
+    /// A table, if it is there.
+    pub fn section_if_there(&mut self, file: &mut File<'_>, key: &'static str) -> Option<Section<'t>> {
+        let is_there = self.has(key);
+        let section = self.section(file, key);
+        is_there.then_some(section)
+    }
+
+    /// Everything that was not asked for, as text: keys of others, which may have dots in them, quoted or not.
+    pub fn rest(&mut self, file: &mut File<'_>, want: &str) -> Vec<(String, At<String>)> {
+        let mut found = Vec::new();
+        let table = std::mem::replace(&mut self.table, DeTable::new());
+        flatten(&self.name, "", table, file, want, &mut found);
+        found
+    }
+
     /// All `[[key]]` tables.
     pub fn sections(&mut self, file: &mut File<'_>, key: &'static str) -> Vec<Section<'t>> {
         let name = self.key(key);
@@ -230,6 +245,36 @@ impl<'t> Section<'t> {
             let suggestion = suggestion.or_else(|| Some(format!("known are {}", self.known.join(", "))));
             file.report(key.span(), format!("unknown key {}", self.key(key.get_ref())), suggestion);
         }
+    }
+}
+
+/// `a.b = 1` is a table of its own in TOML, and one name for who reads it.
+fn flatten(
+    section: &str,
+    before: &str,
+    table: DeTable<'_>,
+    file: &mut File<'_>,
+    want: &str,
+    found: &mut Vec<(String, At<String>)>,
+) {
+    for (key, value) in table {
+        let key = format!("{before}{}", key.get_ref());
+        let span = value.span();
+        let text = match value.into_inner() {
+            DeValue::Table(inner) => {
+                flatten(section, &format!("{key}."), inner, file, want, found);
+                continue;
+            }
+            DeValue::String(text) => text.into_owned(),
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Float(number) => number.to_string(),
+            DeValue::Boolean(flag) => flag.to_string(),
+            _ => {
+                file.report(span, format!("{section}.{key} must be {want}"), None);
+                continue;
+            }
+        };
+        found.push((key, At { value: text, span }));
     }
 }
 

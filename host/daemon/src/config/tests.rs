@@ -58,7 +58,8 @@ fn a_problem_hides_none_of_its_neighbours() {
         "tamis.toml:4: http.memory_bytes_max is 1KiB, and must be between 4MiB and 1TiB",
         "tamis.toml:5: admin.listen and http.listen are both 127.0.0.1:1 (each needs a port of its own)",
         "tamis.toml:8: queue.disk_bytes_max is 1B, and must be at least 64MiB",
-        "tamis.toml:10: store.url: there is no store for ftp:// (write a folder, or file:///FOLDER)",
+        "tamis.toml:10: store.url: there is no store for ftp:// (write a folder, file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or \
+         az://CONTAINER/PREFIX)",
         "tamis.toml:12: project.id must be a whole number",
         "tamis.toml:13: project.key.public_key is missing (for example public_key = \"0123456789abcdef0123456789abcdef\")",
         "tamis.toml:14: project.id is missing (for example id = 1)",
@@ -75,6 +76,52 @@ fn a_problem_hides_none_of_its_neighbours() {
         "pipeline.toml:3: stage.component is missing (for example component = \"target/plugins/inbound-filters.wasm\")",
     ];
     assert_eq!(problems(host, pipeline), want);
+}
+
+#[test]
+fn keys_of_librdkafka_are_handed_on_and_checked() {
+    let kafka = "[queue.kafka]\nbrokers = \"h:9092\"\ntopic = \"t\"\n";
+    let with = |more: &str| problems(&format!("{kafka}{more}\n{HOST}"), "");
+    assert_eq!(
+        with(
+            "security.protocol = \"SASL_SSL\"\n\"session.timeout.ms\" = 9000\nsocket.keepalive.enable = true"
+        ),
+        [""; 0]
+    );
+    for (more, want) in [
+        (
+            "sesion.timeout.ms = 9000",
+            "tamis.toml:4: queue.kafka: sesion.timeout.ms: librdkafka says: No such",
+        ),
+        ("acks = 1", "tamis.toml:4: queue.kafka: acks: it can not be set: an answer of 200 means"),
+        ("linger.ms = [1]", "tamis.toml:4: queue.kafka.linger.ms must be a string, a number"),
+        ("fetch_bytes_max = 1", "tamis.toml:4: queue.kafka.fetch_bytes_max must be at least 1MiB"),
+    ] {
+        let found = with(more);
+        assert!(found.len() == 1 && found[0].starts_with(want), "{found:?}");
+    }
+    let missing = problems(&format!("[queue.kafka]\ngroup = \"g\"\n{HOST}"), "");
+    assert!(
+        missing.iter().any(|p| p.starts_with("tamis.toml:1: queue.kafka.brokers is missing")),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn an_address_of_a_store_is_checked_before_it_is_opened() {
+    for (url, want) in [
+        ("s3:///prefix", "there is no bucket in it (write s3://BUCKET/PREFIX)"),
+        ("s3://lake?regoin=x", "the key \"regoin\" is not known (known are region"),
+        (
+            "s3://lake?secret_access_key=x",
+            "the key \"secret_access_key\" is a secret (addresses end up in logs",
+        ),
+    ] {
+        let found = problems(&format!("[store]\nurl = \"{url}\"\n{HOST}"), "");
+        assert!(found[0].starts_with(&format!("tamis.toml:2: store.url: {want}")), "{found:?}");
+    }
+    let fine = format!("[store]\nurl = \"s3://lake/a?region=x\"\nallow_unsafe = true\n{HOST}");
+    assert!(problems(&fine, "").is_empty());
 }
 
 /// Read as an empty list, `[stage]` would let every event through untouched.
@@ -126,6 +173,7 @@ fn the_documentation_has_every_key_and_its_default() {
         "store",
         "cache",
         "chunk",
+        "work",
         "batch",
         "project",
         "project.key",
@@ -141,7 +189,9 @@ fn the_documentation_has_every_key_and_its_default() {
             .1;
         let documented = block(1).split(&format!("{}{section}{}", brackets.0, brackets.1)).nth(1).unwrap();
         let documented = documented.split("\n[").next().unwrap();
-        for name in known.trim_end_matches(')').split(", ").filter(|name| !["key", "quota"].contains(name)) {
+        for name in
+            known.trim_end_matches(')').split(", ").filter(|name| !["key", "quota", "kafka"].contains(name))
+        {
             assert!(documented.contains(&format!("\n{name} = ")), "{section}.{name}");
         }
     }

@@ -57,10 +57,9 @@ fn wait(every: Duration, ended: &AtomicBool) -> bool {
 
 /// `missed` is the generation that could not be made ready: it is not tried at each look.
 fn look(generations: &Generations, missed: &mut Option<u64>) {
-    match generation::newest(generations.shelf()) {
-        Ok(Some(newest))
-            if newest.generation > generations.active() && *missed != Some(newest.generation) =>
-        {
+    let known = generations.active().max(missed.unwrap_or(0));
+    match generation::newer(generations.shelf(), known) {
+        Ok(Some(newest)) => {
             let number = newest.generation;
             if let Err(e) = generations.turn_to(newest) {
                 // A store that is away comes back; what does not load now will not load at the next look.
@@ -70,7 +69,7 @@ fn look(generations: &Generations, missed: &mut Option<u64>) {
                 tracing::error!("generation {number} can not be made ready, {active} goes on: {e:#}");
             }
         }
-        Ok(_) => {}
+        Ok(None) => {}
         Err(e) => tracing::warn!("looking for generations: {e}"),
     }
     if let Err(e) = rule(generations) {

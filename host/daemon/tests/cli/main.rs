@@ -4,6 +4,7 @@
 mod pipeline;
 mod quarantine;
 mod running;
+mod verify;
 
 use std::fs;
 use std::io::Write;
@@ -158,6 +159,7 @@ fn help_teaches_and_wrong_usage_is_2() {
         "run",
         "validate",
         "verify",
+        "repair",
         "replay",
         "plugin",
         "plugin build",
@@ -184,7 +186,15 @@ fn help_teaches_and_wrong_usage_is_2() {
         let example = out.split_once("Example").map(|(_, example)| example).unwrap_or_default();
         assert!(example.contains(&format!("tamis {command}")), "{command}: {out}");
     }
-    for args in [&[][..], &["rum"], &["run", "--confg", "x"], &["verify"], &["run", "--log", "a=b=c"]] {
+    for args in [
+        &[][..],
+        &["rum"],
+        &["run", "--confg", "x"],
+        &["verify"],
+        &["repair"],
+        &["verify", "a", "--config", "b"],
+        &["run", "--log", "a=b=c"],
+    ] {
         assert_eq!(tamis(dir.path(), args).status.code(), Some(2), "{args:?}");
     }
 }
@@ -213,7 +223,12 @@ fn a_generation_is_published_when_the_pipeline_changes() {
     ] {
         fs::write(dir.path().join("pipeline.toml"), pipeline).unwrap();
         let tamis = Running::start(dir.path());
-        let metrics = tamis.get("/metrics");
+        // A process is ready a moment before its worker has taken the partition up.
+        let mut metrics = String::new();
+        pipeline::until("the worker has its partition", || {
+            metrics = tamis.get("/metrics");
+            metrics.contains("tamis_worker_generation{partition=\"0\"}")
+        });
         let active = format!("tamis_worker_generation{{partition=\"0\"}} {count}.0");
         assert!(metrics.contains(&active), "{active} is not in\n{metrics}");
         tamis.signal(signal);

@@ -37,7 +37,7 @@ fn json(out: &str) -> Value {
     serde_json::from_str(out).unwrap_or_else(|e| panic!("{e}: {out}"))
 }
 
-fn until(what: &str, mut happened: impl FnMut() -> bool) {
+pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !happened() {
         assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
@@ -248,7 +248,7 @@ fn a_canary_is_promoted_or_rejected_by_its_rule() {
         });
     };
     canary("2.toml", &["--after", "1s", "--max-disagreement", "0.01", "--max-traps", "0"]);
-    flow_until("it is promoted", &|shown| shown["newest"] == 3);
+    flow_until("it is promoted", &|shown| shown["manifest"]["generation"] == 3);
     let promoted = shown(&running)["manifest"].clone();
     assert_eq!((&promoted["because"]["action"], &promoted["because"]["of"]), (&"promote".into(), &2.into()));
     assert!(promoted["because"]["evidence"]["events"].as_u64().unwrap() >= 5, "{promoted}");
@@ -258,7 +258,7 @@ fn a_canary_is_promoted_or_rejected_by_its_rule() {
     fs::write(dir.join("drops.wasm"), answering(1)).unwrap();
     fs::write(dir.join("drops.toml"), stage(3).replace("yes.wasm", "drops.wasm")).unwrap();
     canary("drops.toml", &["--after", "1h", "--max-disagreement", "0.1"]);
-    flow_until("it is rejected", &|shown| shown["newest"] == 5);
+    flow_until("it is rejected", &|shown| shown["manifest"]["generation"] == 5);
     let rejected = shown(&running)["manifest"].clone();
     assert_eq!((&rejected["because"]["action"], &rejected["because"]["of"]), (&"reject".into(), &4.into()));
     assert!(rejected["because"]["note"].as_str().unwrap().contains("max_disagreement 0.1"), "{rejected}");

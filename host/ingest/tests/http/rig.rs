@@ -10,7 +10,7 @@ use std::time::Duration;
 use host_event::{Body, Book, EventId, OutcomeCount, ProjectId, Record};
 use host_ingest::auth::PublicKey;
 use host_ingest::{Ingest, IngestConfig, KeySpec, ProjectSpec, Projects, ServeConfig, serve};
-use host_queue::{Appending, Memory, Queue, ReadLimit};
+use host_queue::{Appending, Lease, Memory, Queue, ReadLimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
@@ -90,6 +90,12 @@ impl Queue for Gated {
         wait: Duration,
     ) -> Result<Vec<host_queue::Stored>, host_queue::Error> {
         self.memory.read(partition, from, limit, wait)
+    }
+    fn leases(&self) -> Vec<Lease> {
+        self.memory.leases()
+    }
+    fn wait(&self, seen: u64, at_most: Duration) -> u64 {
+        self.memory.wait(seen, at_most)
     }
     fn commit(&self, partition: u32, next: u64) -> Result<(), host_queue::Error> {
         self.memory.commit(partition, next)

@@ -13,8 +13,8 @@ impl Shelf for Memory {
         let names = self.0.lock();
         Ok(names.keys().filter_map(|k| k.strip_prefix(&format!("{folder}/")).map(str::to_owned)).collect())
     }
-    fn get(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.0.lock().get(path).cloned().ok_or_else(|| "not found".into())
+    fn seek(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(self.0.lock().get(path).cloned())
     }
     fn create(&self, path: &str, bytes: Vec<u8>) -> Result<bool, String> {
         let mut objects = self.0.lock();
@@ -48,6 +48,8 @@ fn a_generation_is_published_once() {
     assert_eq!(component(&shelf, &stage(1.into())).unwrap(), b"wasm");
     let numbers: Vec<_> = history(&shelf, 2).unwrap().iter().map(|m| m.generation).collect();
     assert_eq!(numbers, [3, 2]);
+    let newer = |known| newer(&shelf, known).unwrap().map(|m| m.generation);
+    assert_eq!([0, 1, 2, 3, 9].map(newer), [Some(3), Some(3), Some(3), None, None]);
     assert_eq!(read(&shelf, 9).unwrap_err().to_string(), "there is no generation 9");
     shelf.0.lock().values_mut().for_each(|v| v.push(0));
     assert!(matches!(component(&shelf, &stage(1.into())), Err(GenerationError::Damaged { .. })));

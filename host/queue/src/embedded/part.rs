@@ -16,6 +16,7 @@ use super::place::Place;
 use super::reader::Cursors;
 use super::recover::{Recovered, Segment};
 use crate::Error;
+use crate::bell::Bell;
 
 /// What waits for the committer of one partition. Who appends more waits until there is room.
 const PENDING_BYTES_MAX: usize = 8 << 20;
@@ -28,6 +29,8 @@ pub(crate) struct Part {
     pub(crate) log: Mutex<Log>,
     /// Told when records became durable.
     pub(crate) readable: Condvar,
+    /// Told as well, for all partitions.
+    pub(crate) bell: Arc<Bell>,
     pub(crate) cursors: Mutex<Cursors>,
     pub(crate) pending: Mutex<Pending>,
     /// Told when there is something pending.
@@ -46,7 +49,7 @@ pub(crate) struct Log {
 }
 
 impl Part {
-    pub(crate) fn new(number: Partition, recovered: Recovered, end: Offset) -> Part {
+    pub(crate) fn new(number: Partition, recovered: Recovered, end: Offset, bell: Arc<Bell>) -> Part {
         let Recovered { dir, segments, place, .. } = recovered;
         let committed = place.slot().committed;
         Part {
@@ -54,6 +57,7 @@ impl Part {
             dir,
             log: Mutex::new(Log { segments, end, committed, closed: false }),
             readable: Condvar::new(),
+            bell,
             cursors: Mutex::default(),
             pending: Mutex::default(),
             wake: Condvar::new(),
@@ -92,6 +96,7 @@ impl Part {
             (log.committed, log.end)
         };
         self.readable.notify_all();
+        self.bell.ring();
         // So that a later loss of the last group is told from a torn tail.
         shared.check_poison()?;
         if place.slot().end == end {
@@ -107,6 +112,7 @@ impl Part {
         log.end = end;
         drop(log);
         self.readable.notify_all();
+        self.bell.ring();
     }
 
     pub(crate) fn begin_segment(&self, base: Offset, bytes: u64) {

@@ -47,12 +47,13 @@ impl Place {
             disk.replace(&path, &bytes)?;
         }
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        let mut bytes = vec![0; 2 * SLOT_BYTES];
-        file.read_exact_at(&mut bytes, 0)?;
-        let slots = [decode(&bytes[..SLOT_BYTES]), decode(&bytes[SLOT_BYTES..])];
-        let slot = slots.into_iter().flatten().max_by_key(|slot| slot.sequence);
-        let slot = slot.ok_or_else(|| io::Error::other("neither of its two slots has a good checksum"))?;
+        let slot = read(&file)?;
         Ok(Place { file, slot, broken: None })
+    }
+
+    /// Reads it while another process may write to it: one slot is always whole.
+    pub(crate) fn look(dir: &Path) -> io::Result<Slot> {
+        read(&File::open(dir.join(PLACE_NAME))?)
     }
 
     pub(crate) fn slot(&self) -> Slot {
@@ -73,6 +74,14 @@ impl Place {
         }
         self.broken.clone().map_or(Ok(()), Err)
     }
+}
+
+fn read(file: &File) -> io::Result<Slot> {
+    let mut bytes = vec![0; 2 * SLOT_BYTES];
+    file.read_exact_at(&mut bytes, 0)?;
+    let slots = [decode(&bytes[..SLOT_BYTES]), decode(&bytes[SLOT_BYTES..])];
+    let slot = slots.into_iter().flatten().max_by_key(|slot| slot.sequence);
+    slot.ok_or_else(|| io::Error::other("neither of its two slots has a good checksum"))
 }
 
 fn encode(slot: &Slot) -> [u8; SLOT_USED_BYTES] {

@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 
 use host_event::{Millis, Offset, Partition};
 
-use super::Shared;
 use super::disk::Disk;
 use super::format::{
     FRAME_HEADER_BYTES, Frame, GROUP_HEADER_BYTES, GroupHeader, SEGMENT_HEADER_BYTES, Seal, SegmentHeader,
     segment_base, segment_name,
 };
 use super::place::{PLACE_BYTES, Place, Slot};
+use super::{Shared, folder};
 use crate::Error;
 
 /// How much of a file is held in memory while looking for a group behind a bad place.
@@ -42,7 +42,7 @@ pub(crate) struct Recovered {
 
 /// Opens a partition, or makes it.
 pub(crate) fn recover(shared: &Shared, partition: Partition) -> Result<(Recovered, Tail), Error> {
-    let at = Location { shared, partition, dir: shared.dir.join(format!("p{partition:05}")) };
+    let at = Location { shared, partition, dir: folder(&shared.dir, partition) };
     at.prepare_directory().map_err(|e| at.failed(&at.dir, &e))?;
     let place = Place::open(&shared.disk, &at.dir)
         .map_err(|e| at.failed(&at.dir.join(super::place::PLACE_NAME), &e))?;

@@ -6,7 +6,7 @@ use super::ReleaseError;
 use crate::chunk::Encoded;
 use crate::ledger::{Ledger, Names};
 use crate::schema::Table;
-use crate::store::{Put, Store, put_create};
+use crate::store::{Put, Store, StoreError, put_create};
 
 /// Where the tables of a round wait for their ledger.
 const STAGING_FOLDER: &str = "control/release";
@@ -40,7 +40,7 @@ pub(super) fn create(store: &dyn Store, names: &Names, encoded: &Encoded) -> Res
 }
 
 /// Puts the files in their places that are not there yet, whoever wrote the ledger, and clears what was staged. Says whether one was missing.
-pub(super) fn finish(store: &dyn Store, names: &Names, ledger: &Ledger) -> Result<bool, ReleaseError> {
+pub(crate) fn finish(store: &dyn Store, names: &Names, ledger: &Ledger) -> Result<bool, ReleaseError> {
     let mut was_missing = false;
     for table in Table::DATA.into_iter().filter(|table| ledger.rows_of(*table) > 0) {
         let path = names.table(table);
@@ -58,6 +58,18 @@ pub(super) fn finish(store: &dyn Store, names: &Names, ledger: &Ledger) -> Resul
     }
     clear(store, &staging_of(names));
     Ok(was_missing)
+}
+
+/// Files of a round that are neither in their places nor staged: nobody can finish it.
+pub(crate) fn lost(store: &dyn Store, names: &Names, ledger: &Ledger) -> Result<Vec<String>, StoreError> {
+    let mut lost = Vec::new();
+    for table in Table::DATA.into_iter().filter(|table| ledger.rows_of(*table) > 0) {
+        let path = names.table(table);
+        if store.size(&path)?.is_none() && store.size(&staged(names, &ledger.nonce, table))?.is_none() {
+            lost.push(path);
+        }
+    }
+    Ok(lost)
 }
 
 fn put(store: &dyn Store, path: &str, body: &Bytes) -> Result<(), ReleaseError> {

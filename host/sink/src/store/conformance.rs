@@ -1,17 +1,18 @@
-//! What every store must do. Both implementations run it.
+//! What every store must do. All implementations run it; `tests/stores` those that are servers, which is why only public names are used here.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use bytes::Bytes;
 
-use super::{Create, Put, Store, StoreError, probe, put_create};
-use super::{MemoryStore, OpenedStore};
+use super::{Create, Entry, Put, Store, probe, put_create};
 
 pub(crate) fn check(store: &dyn Store) {
     creates_once(store);
     reads_and_lists(store);
     one_of_many_wins(store);
+    lists_in_order(store);
     assert_eq!(probe(store, "n1"), Ok(Ok(())));
     assert!(store.list("control").unwrap().is_empty(), "the probe leaves nothing behind");
 }
@@ -40,8 +41,60 @@ fn reads_and_lists(store: &dyn Store) {
     assert_eq!(store.read("ab"), Ok(None));
 }
 
+/// More than one page of S3 in all, names that sort otherwise with and without their slash, and calls from within.
+fn lists_in_order(store: &dyn Store) {
+    const PAGE: usize = 1000;
+    let mut paths: Vec<String> = (0..PAGE + 5).map(|n| format!("many/dt=1/hour=1/{n:04}.parquet")).collect();
+    for tail in ["dt=1-2/x", "dt=1/a", "dt=1/hour=1-/y", "dt=1/hour=2/z", "dt=10/x", "dt=2/hour=1/x", "w"] {
+        paths.push(format!("many/{tail}"));
+    }
+    paths.sort_unstable();
+    fill(store, &paths);
+    assert_eq!(store.list("many").unwrap().into_iter().map(|e| e.path).collect::<Vec<_>>(), paths);
+    assert_eq!(seen(store, "many", None, usize::MAX), paths);
+    assert_eq!(seen(store, "many/dt=1", None, 3), paths[1..4]);
+    for at in [0, 1, 2, PAGE, paths.len() - 2] {
+        assert_eq!(seen(store, "many", Some(&paths[at]), usize::MAX), paths[at + 1..]);
+    }
+    // It need not exist, nor lie in the folder.
+    let behind = |after: &str| seen(store, "many", Some(after), 1).pop();
+    assert_eq!(behind("many/dt=1/hour=1/0500.z").as_deref(), Some("many/dt=1/hour=1/0501.parquet"));
+    assert_eq!(behind("a").as_deref(), Some(paths[0].as_str()));
+    assert_eq!(behind("z"), None);
+    assert!(seen(store, "none", None, 1).is_empty());
+    assert_eq!(store.folders("many"), Ok(["dt=1", "dt=1-2", "dt=10", "dt=2"].map(str::to_owned).into()));
+    assert_eq!(store.folders("many/dt=1"), Ok(["hour=1", "hour=1-", "hour=2"].map(str::to_owned).into()));
+    assert_eq!(store.folders("none"), Ok(vec![]));
+}
+
+fn fill(store: &dyn Store, paths: &[String]) {
+    const WRITERS: usize = 16;
+    thread::scope(|scope| {
+        for some in paths.chunks(paths.len().div_ceil(WRITERS)) {
+            scope.spawn(move || {
+                for path in some {
+                    assert_eq!(store.create(path, Bytes::from_static(b"1")), Ok(Create::Created));
+                }
+            });
+        }
+    });
+}
+
+fn seen(store: &dyn Store, folder: &str, after: Option<&str>, paths_max: usize) -> Vec<String> {
+    let mut paths = Vec::new();
+    let see = &mut |entry: Entry| {
+        if paths.is_empty() {
+            assert_eq!(store.size(&entry.path), Ok(Some(entry.size)), "the store can be called");
+        }
+        paths.push(entry.path);
+        if paths.len() == paths_max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    store.each(folder, after, see).unwrap();
+    paths
+}
+
 fn one_of_many_wins(store: &dyn Store) {
-    for round in 0..20 {
+    for round in 0..6 {
         let (path, winners) = (format!("race/{round}"), AtomicUsize::new(0));
         thread::scope(|scope| {
             for writer in 0..8 {
@@ -56,63 +109,4 @@ fn one_of_many_wins(store: &dyn Store) {
         let found = store.read(&path).unwrap().unwrap();
         assert!(found.len() == 10_000 && found.iter().all(|b| *b == found[0]), "bytes of one writer only");
     }
-}
-
-#[test]
-fn memory() {
-    check(&MemoryStore::default());
-}
-
-#[test]
-fn local_folder() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("file://{}/new/lake", folder.path().display());
-    check(&OpenedStore::open(&url, runtime.handle().clone()).unwrap());
-}
-
-#[test]
-fn addresses() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let cases = [
-        ("s3://bucket/lake", "the scheme \"s3\" is not supported"),
-        ("file://host/lake", "not the host \"host\""),
-        ("file://lake", "not the host \"lake\""),
-    ];
-    for (url, want) in cases {
-        let error = OpenedStore::open(url, runtime.handle().clone()).unwrap_err().to_string();
-        assert!(error.contains(want), "{error}");
-    }
-}
-
-/// Lets every writer win, as some stores that call themselves compatible do.
-struct Lying(MemoryStore);
-
-impl Store for Lying {
-    fn create(&self, path: &str, bytes: Bytes) -> Result<Create, StoreError> {
-        self.0.delete(path)?;
-        self.0.create(path, bytes)?;
-        Ok(Create::Created)
-    }
-    fn read(&self, path: &str) -> Result<Option<Bytes>, StoreError> {
-        self.0.read(path)
-    }
-    fn read_range(&self, path: &str, range: std::ops::Range<u64>) -> Result<Bytes, StoreError> {
-        self.0.read_range(path, range)
-    }
-    fn size(&self, path: &str) -> Result<Option<u64>, StoreError> {
-        self.0.size(path)
-    }
-    fn list(&self, folder: &str) -> Result<Vec<super::Entry>, StoreError> {
-        self.0.list(folder)
-    }
-    fn delete(&self, path: &str) -> Result<(), StoreError> {
-        self.0.delete(path)
-    }
-}
-
-#[test]
-fn the_probe_finds_a_store_that_lets_all_win() {
-    let verdict = probe(&Lying(MemoryStore::default()), "n1").unwrap();
-    assert!(verdict.unwrap_err().contains("4 of 4 writers"));
 }

@@ -1,7 +1,7 @@
 //! A store in memory, for tests and simulations.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Bound, ControlFlow, Range};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -49,6 +49,35 @@ impl Store for MemoryStore {
         let objects = self.objects();
         let below = objects.iter().filter(|(path, _)| path.starts_with(&folder));
         Ok(below.map(|(path, bytes)| Entry { path: path.clone(), size: bytes.len() as u64 }).collect())
+    }
+
+    fn each(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        see: &mut dyn FnMut(Entry) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let folder = format!("{folder}/");
+        let mut last = after.map(str::to_owned);
+        loop {
+            // One by one, since `see` may call the store.
+            let start = match &last {
+                Some(last) if *last > folder => Bound::Excluded(last),
+                _ => Bound::Included(&folder),
+            };
+            let next = self
+                .objects()
+                .range::<String, _>((start, Bound::Unbounded))
+                .next()
+                .map(|(p, b)| (p.clone(), b.len()));
+            let Some((path, size)) = next.filter(|(path, _)| path.starts_with(&folder)) else {
+                return Ok(());
+            };
+            if see(Entry { path: path.clone(), size: size as u64 }).is_break() {
+                return Ok(());
+            }
+            last = Some(path);
+        }
     }
 
     fn delete(&self, path: &str) -> Result<(), StoreError> {

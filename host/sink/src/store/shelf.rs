@@ -23,9 +23,9 @@ impl Shelf for StoreShelf {
         Ok(entries.into_iter().filter_map(|e| name(e.path)).collect())
     }
 
-    fn get(&self, path: &str) -> Result<Vec<u8>, String> {
+    fn seek(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
         let found = self.0.read(path).map_err(|e| e.to_string())?;
-        found.map(Vec::from).ok_or_else(|| format!("{path}: there is none"))
+        Ok(found.map(Vec::from))
     }
 
     fn create(&self, path: &str, bytes: Vec<u8>) -> Result<bool, String> {

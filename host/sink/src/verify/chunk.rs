@@ -8,25 +8,30 @@ use std::sync::Arc;
 use arrow::array::{Array, RecordBatch};
 use host_event::{Category, Offset, Outcome};
 
-use super::Chunk;
-use super::report::{BreachKind, Report};
+use super::chains::{ChainId, offsets_are};
+use super::findings::{Findings, Missing};
+use super::report::{Breach, BreachKind, Order, Part};
+use super::{Chunk, Sizes};
 use crate::file::TableFile;
 use crate::ledger::{FILE_KEY, Ledger, Names, footer_value};
 use crate::named::{int_column, text_column};
 use crate::schema::Table;
 use crate::store::{Store, StoreError};
 
-/// Offsets of one chunk: a bit each is held in memory.
-const CHUNK_OFFSETS_MAX: u64 = 1 << 30;
+/// Offsets of one chunk: a bit each is held in memory, for each of its tables. Real chunks have a tenth of that.
+const CHUNK_OFFSETS_MAX: u64 = 1 << 27;
+/// Runs of offsets without an outcome that are told one by one.
+const RUNS_SHOWN_MAX: usize = 8;
 
 pub(super) struct Proof<'a> {
     store: &'a Arc<dyn Store>,
     chunk: &'a Chunk,
-    /// The youngest of its chain: a worker may be at it, or will be after a crash.
-    is_last: bool,
-    report: &'a mut Report,
+    sizes: &'a Sizes,
+    findings: &'a mut Findings,
     /// Offsets that have an outcome.
     settled: Bits,
+    /// Those that a table gave one, for the tables that were read.
+    settled_by: Vec<(Table, Bits)>,
     /// Offsets whose outcome a round of release takes back.
     taken_back: Bits,
     /// Accepted items by the table that holds them and their project, as the ledger counts them.
@@ -55,15 +60,16 @@ impl<'a> Proof<'a> {
     pub(super) fn new(
         store: &'a Arc<dyn Store>,
         chunk: &'a Chunk,
-        is_last: bool,
-        report: &'a mut Report,
+        sizes: &'a Sizes,
+        findings: &'a mut Findings,
     ) -> Proof<'a> {
         Proof {
             store,
             chunk,
-            is_last,
-            report,
+            sizes,
+            findings,
             settled: Bits::new(0),
+            settled_by: Vec::new(),
             taken_back: Bits::new(0),
             accepted: BTreeMap::new(),
         }
@@ -71,9 +77,9 @@ impl<'a> Proof<'a> {
 
     /// Gives the offsets of what was quarantined.
     pub(super) fn run(mut self) -> Result<Bits, StoreError> {
-        self.report.chunks += 1;
+        self.findings.report.chunks += 1;
         let Some(length) = self.length() else { return Ok(Bits::new(0)) };
-        self.report.offsets += length;
+        self.findings.report.offsets += length;
         self.settled = Bits::new(length);
         let quarantined = self.read_outcomes(length)?;
         self.read_tables(&quarantined)?;
@@ -107,33 +113,36 @@ impl<'a> Proof<'a> {
     }
 
     fn breach_at(&mut self, kind: BreachKind, table: Table, offset: Offset, what: String) {
-        let path = match table {
+        let breach = Breach::new(kind, &self.path_of(table), what).at(self.chunk.ledger.partition, offset);
+        self.findings.report.breach(self.order(), breach);
+    }
+
+    fn order(&self) -> Order {
+        let Ledger { start, ref release, .. } = self.chunk.ledger;
+        let round = release.as_ref().map_or(0, |round| round.number);
+        Order { round, ..ChainId::of(&self.chunk.ledger).order(Part::Chunks, start) }
+    }
+
+    fn path_of(&self, table: Table) -> String {
+        match table {
             Table::Outcomes => self.chunk.path.clone(),
             other => Names::of(&self.chunk.ledger).table(other),
-        };
-        self.report.breach(kind, &path, Some((self.chunk.ledger.partition, offset)), what);
+        }
     }
 
     /// The ledger's own rows: outcomes by offset, and the sums for the conservation table. Gives the quarantined offsets.
     fn read_outcomes(&mut self, length: u64) -> Result<Bits, StoreError> {
         let (mut quarantined, mut ended) = (Bits::new(length), Bits::new(length));
-        let path = self.chunk.path.clone();
-        let file = match TableFile::open(self.store, &path)? {
-            Ok(Some(file)) => file,
-            Ok(None) | Err(_) => {
-                self.breach(BreachKind::UnreadableLedger, "it could be read, and now it can not".into());
-                return Ok(quarantined);
-            }
-        };
-        self.check_rows(Table::Outcomes, &file);
+        let file = &self.chunk.file;
+        self.check_rows(Table::Outcomes, file);
         let columns = ["project_id", "event_id", "category", "outcome", "reason", "quantity", "offset"];
         let read = file.for_each(&columns, |batch| {
+            self.sum_up(batch)?;
             for row in outcome_rows(batch)? {
                 if row.quantity < 0 {
                     self.take_back(&row);
                     continue;
                 }
-                self.report.count(row.project_id, row.category, row.outcome, row.reason, row.quantity);
                 let Some(offset) = row.offset else {
                     self.count_accepted(&row);
                     continue;
@@ -149,7 +158,20 @@ impl<'a> Proof<'a> {
         if let Err(what) = read {
             self.breach(BreachKind::Unreadable, what);
         }
+        self.settled_by.push((Table::Outcomes, ended));
         Ok(quarantined)
+    }
+
+    /// For the conservation table. Rows of a batch are much alike, so they are summed up before their texts are copied.
+    fn sum_up(&mut self, batch: &RecordBatch) -> Result<(), String> {
+        let mut sums: BTreeMap<_, i64> = BTreeMap::new();
+        for OutcomeRow { project_id, category, outcome, reason, quantity, .. } in outcome_rows(batch)? {
+            *sums.entry((project_id, category, outcome, reason)).or_default() += quantity;
+        }
+        for ((project, category, outcome, reason), quantity) in sums {
+            self.findings.report.count(project, category, outcome, reason, quantity);
+        }
+        Ok(())
     }
 
     fn count_accepted(&mut self, row: &OutcomeRow<'_>) {
@@ -173,7 +195,7 @@ impl<'a> Proof<'a> {
     fn read_table(&mut self, table: Table, quarantined: &Bits) -> Result<bool, StoreError> {
         let ledger = &self.chunk.ledger;
         let (path, rows) = (Names::of(ledger).table(table), ledger.rows_of(table));
-        let file = match TableFile::open(self.store, &path)? {
+        let file = match self.open(&path, rows)? {
             Ok(Some(file)) => file,
             Ok(None) if rows == 0 => {
                 let none =
@@ -182,8 +204,7 @@ impl<'a> Proof<'a> {
                 return Ok(true);
             }
             Ok(None) => {
-                let kind = if self.is_last { BreachKind::Unfinished } else { BreachKind::MissingTable };
-                self.breach_at(kind, table, ledger.start, format!("the ledger says {rows} rows"));
+                self.missing(&path, rows);
                 return Ok(false);
             }
             Err(what) => {
@@ -194,6 +215,29 @@ impl<'a> Proof<'a> {
         self.check_name(table, &path, &file);
         self.check_rows(table, &file);
         self.read_records(table, &file, quarantined)
+    }
+
+    /// What the listing does not have may have come since, or lie elsewhere.
+    fn open(&self, path: &str, rows: u64) -> Result<Result<Option<TableFile>, String>, StoreError> {
+        match self.sizes.get(path) {
+            Some(size) => Ok(TableFile::open_listed(self.store, path, *size)?.map(Some)),
+            None if rows == 0 => Ok(Ok(None)),
+            None => TableFile::open(self.store, path),
+        }
+    }
+
+    fn missing(&mut self, path: &str, rows: u64) {
+        let Ledger { partition, start, ref release, .. } = self.chunk.ledger;
+        let what = format!("the ledger says {rows} rows");
+        let breach = Breach::new(BreachKind::Unfinished, path, what).at(partition, start);
+        let breach = breach.see(self.chunk.path.clone());
+        match release {
+            Some(_) => self.findings.report.breach(self.order(), breach),
+            None => {
+                let (order, chain) = (self.order(), ChainId::of(&self.chunk.ledger));
+                self.findings.missing(Missing { order, chain, start, breach });
+            }
+        }
     }
 
     /// A file in the place of another may have the same rows at the same offsets.
@@ -208,9 +252,10 @@ impl<'a> Proof<'a> {
 
     fn check_rows(&mut self, table: Table, file: &TableFile) {
         let (said, found) = (self.chunk.ledger.rows_of(table), file.rows());
-        self.report.files += 1;
-        self.report.bytes += file.size();
-        *self.report.rows.entry(table).or_default() += found;
+        let report = &mut self.findings.report;
+        report.files += 1;
+        report.bytes += file.size();
+        *report.rows.entry(table).or_default() += found;
         if said != found {
             let what = format!("the ledger says {said} rows and there are {found}");
             self.breach_at(BreachKind::RowCount, table, self.chunk.ledger.start, what);
@@ -243,6 +288,9 @@ impl<'a> Proof<'a> {
             return Ok(false);
         }
         self.check_counts(table, &own, quarantined);
+        if ACCEPTED.contains(&table) {
+            self.settled_by.push((table, own.offsets));
+        }
         Ok(true)
     }
 
@@ -275,10 +323,35 @@ impl<'a> Proof<'a> {
             return false;
         }
         if self.settled.set(place) == Some(true) {
-            let what = "the offset has more than one outcome".into();
-            self.breach_at(BreachKind::Duplicate, table, offset, what);
+            self.doubled(table, offset, is_repeated);
         }
         !is_repeated
+    }
+
+    /// An offset with a second outcome: says which files have one.
+    fn doubled(&mut self, table: Table, offset: Offset, is_repeated: bool) {
+        let place = offset - self.chunk.ledger.start;
+        let other = match is_repeated {
+            true => Some(table),
+            false => self.settled_by.iter().find(|(_, bits)| bits.is_set(place)).map(|(table, _)| *table),
+        };
+        let what = "the offset has more than one outcome";
+        let Ledger { partition, ref release, .. } = self.chunk.ledger;
+        let breach = |what: String| {
+            let breach = Breach::new(BreachKind::Duplicate, &self.path_of(table), what);
+            breach.at(partition, offset).range(offset, offset + 1)
+        };
+        let breach = match other {
+            Some(other) if other == table => breach(format!("{what}: twice in this file")),
+            Some(other) => {
+                let other = self.path_of(other);
+                breach(format!("{what}: {other} has one, too")).see(other)
+            }
+            // A round settles what was in quarantine, and nothing else.
+            None if release.is_some() => breach(format!("{what}: the round does not release it")),
+            None => breach(what.into()),
+        };
+        self.findings.report.breach(self.order(), breach);
     }
 
     fn check_counts(&mut self, table: Table, own: &Counted, quarantined: &Bits) {
@@ -312,10 +385,19 @@ impl<'a> Proof<'a> {
 
     fn check_every_offset(&mut self) {
         let start = self.chunk.ledger.start;
-        let Some(first) = self.settled.first_unset() else { return };
         let missing = self.settled.length - self.settled.count();
-        let what = format!("{missing} offsets have no outcome, this is the first");
-        self.breach_at(BreachKind::NoOutcome, Table::Outcomes, start + first, what);
+        if missing == 0 {
+            return;
+        }
+        let mut runs = self.settled.unset_runs().map(|(first, end)| (start + first, start + end));
+        let first: Vec<_> = runs.by_ref().take(RUNS_SHOWN_MAX).collect();
+        let shown: Vec<String> = first.iter().map(|run| offsets_are(*run)).collect();
+        let more = if runs.next().is_some() { ", and more" } else { "" };
+        let what =
+            format!("{missing} of its offsets have no outcome: {} in no table{more}", shown.join(", "));
+        let breach = Breach::new(BreachKind::NoOutcome, &self.chunk.path, what);
+        let breach = breach.at(self.chunk.ledger.partition, first[0].0).range(first[0].0, first[0].1);
+        self.findings.report.breach(self.order(), breach);
     }
 }
 
@@ -371,7 +453,7 @@ impl Bits {
 
     /// Unsets a bit and says what it was; false outside of the range.
     fn unset(&mut self, place: u64) -> bool {
-        let is_set = place < self.length && self.words[(place / 64) as usize] & 1 << (place % 64) != 0;
+        let is_set = self.is_set(place);
         if is_set {
             self.words[(place / 64) as usize] &= !(1 << (place % 64));
         }
@@ -382,9 +464,34 @@ impl Bits {
         self.words.iter().map(|w| u64::from(w.count_ones())).sum()
     }
 
-    fn first_unset(&self) -> Option<u64> {
-        let word = self.words.iter().position(|w| *w != u64::MAX)?;
-        let place = word as u64 * 64 + u64::from(self.words[word].trailing_ones());
-        (place < self.length).then_some(place)
+    fn is_set(&self, place: u64) -> bool {
+        place < self.length && self.words[(place / 64) as usize] & 1 << (place % 64) != 0
+    }
+
+    /// Runs of unset bits, `[first, behind the last]`.
+    fn unset_runs(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let first = self.next_where(at, false)?;
+            at = self.next_where(first, true).unwrap_or(self.length);
+            Some((first, at))
+        })
+    }
+
+    /// The first place from there on whose bit is like that.
+    fn next_where(&self, from: u64, is_set: bool) -> Option<u64> {
+        let mut place = from;
+        while place < self.length {
+            let word = self.words[(place / 64) as usize];
+            let alike = if is_set { word } else { !word };
+            match alike >> (place % 64) {
+                0 => place = (place / 64 + 1) * 64,
+                ahead => {
+                    let found = place + u64::from(ahead.trailing_zeros());
+                    return (found < self.length).then_some(found);
+                }
+            }
+        }
+        None
     }
 }

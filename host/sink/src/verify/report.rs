@@ -6,10 +6,11 @@ use std::fmt::Write;
 use host_event::{Offset, Partition};
 use serde::Serialize;
 
+use super::chains::ChainId;
 use crate::schema::Table;
 
-/// Breaches that are kept word for word; the rest is only counted.
-const BREACHES_KEPT_MAX: usize = 1000;
+/// Breaches that are kept word for word, the first ones in the order of the report; the rest is only counted.
+pub(super) const BREACHES_KEPT_MAX: usize = 1000;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Report {
@@ -27,8 +28,41 @@ pub struct Report {
     pub breaches: Vec<Breach>,
     /// Of all breaches, also those that are not listed.
     pub breaches_count: u64,
+    /// What the breaches look like together, and what to do.
+    pub hints: Vec<String>,
+    /// Only folders of this hour and later ones were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     #[serde(skip)]
     sums: BTreeMap<(i64, String, String, String), i64>,
+    #[serde(skip)]
+    found: Vec<(Order, Breach)>,
+}
+
+/// The order of breaches in the report, which does not depend on which thread found what first: what can not be read and what lies
+/// elsewhere, then the chains, then chunk by chunk, then what belongs to none.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Order {
+    pub(super) part: Part,
+    pub(super) chain: ChainId,
+    pub(super) start: Offset,
+    pub(super) round: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    Ledgers,
+    Places,
+    Chains,
+    Chunks,
+    Orphans,
+}
+
+impl Order {
+    /// Of what has no place in a chain.
+    pub(super) fn of(part: Part) -> Order {
+        Order { part, chain: ChainId::default(), start: 0, round: 0 }
+    }
 }
 
 /// The line of chunks of one partition.
@@ -40,6 +74,21 @@ pub struct Chain {
     pub start: Offset,
     pub end: Offset,
     pub chunks: u64,
+    /// Of a chain that was read from a time on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seam: Option<Seam>,
+}
+
+/// What is known of the place where reading began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seam {
+    /// The chain itself begins here.
+    Beginning,
+    /// The ledger of the chunk before was read as well, and ends where this one begins, or is called a breach.
+    Checked,
+    /// The chunk before is in none of the folders that were looked into.
+    Unknown,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,6 +107,39 @@ pub struct Breach {
     pub partition: Option<Partition>,
     pub offset: Option<Offset>,
     pub what: String,
+    /// The offsets that are missing or doubled, `[first, behind the last]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<(Offset, Offset)>,
+    /// Other files to look at: the neighbours of a gap, what else has the offset.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub see: Vec<String>,
+}
+
+impl Breach {
+    pub(super) fn new(kind: BreachKind, file: &str, what: String) -> Breach {
+        Breach {
+            kind,
+            file: file.to_owned(),
+            partition: None,
+            offset: None,
+            what,
+            range: None,
+            see: Vec::new(),
+        }
+    }
+
+    pub(super) fn at(self, partition: Partition, offset: Offset) -> Breach {
+        Breach { partition: Some(partition), offset: Some(offset), ..self }
+    }
+
+    pub(super) fn range(self, start: Offset, end: Offset) -> Breach {
+        Breach { range: Some((start, end)), ..self }
+    }
+
+    pub(super) fn see(mut self, file: String) -> Breach {
+        self.see.push(file);
+        self
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -92,18 +174,33 @@ impl Report {
         self.breaches_count == 0
     }
 
-    pub(super) fn breach(
-        &mut self,
-        kind: BreachKind,
-        file: &str,
-        place: Option<(Partition, Offset)>,
-        what: String,
-    ) {
+    pub(super) fn breach(&mut self, order: Order, breach: Breach) {
         self.breaches_count += 1;
-        if self.breaches.len() < BREACHES_KEPT_MAX {
-            let (partition, offset) = place.unzip();
-            self.breaches.push(Breach { kind, file: file.to_owned(), partition, offset, what });
+        self.found.push((order, breach));
+        if self.found.len() >= 2 * BREACHES_KEPT_MAX {
+            self.keep_first();
         }
+    }
+
+    fn keep_first(&mut self) {
+        // Stable, so what was found of one file stays in its order.
+        self.found.sort_by(|a, b| a.0.cmp(&b.0));
+        self.found.truncate(BREACHES_KEPT_MAX);
+    }
+
+    /// Adds what another thread found.
+    pub(super) fn add(&mut self, other: Report) {
+        self.chunks += other.chunks;
+        self.offsets += other.offsets;
+        self.rounds += other.rounds;
+        self.released += other.released;
+        self.files += other.files;
+        self.bytes += other.bytes;
+        other.rows.into_iter().for_each(|(table, n)| *self.rows.entry(table).or_default() += n);
+        other.sums.into_iter().for_each(|(key, n)| *self.sums.entry(key).or_default() += n);
+        self.breaches_count += other.breaches_count;
+        self.found.extend(other.found);
+        self.keep_first();
     }
 
     pub(super) fn count(&mut self, project: i64, category: &str, outcome: &str, reason: &str, quantity: i64) {
@@ -111,8 +208,10 @@ impl Report {
         *self.sums.entry(key).or_default() += quantity;
     }
 
-    /// Turns the sums into the table.
+    /// Turns the sums into the table, and puts the breaches in their order.
     pub(super) fn close(&mut self) {
+        self.keep_first();
+        self.breaches = std::mem::take(&mut self.found).into_iter().map(|(_, breach)| breach).collect();
         // Of what was all released, nothing is left to show.
         let sums = std::mem::take(&mut self.sums).into_iter().filter(|(_, quantity)| *quantity != 0);
         let row = |((project_id, category, outcome, reason), quantity)| Conserved {
@@ -149,10 +248,19 @@ impl Report {
             let (items, rounds) = (counted(self.released, "item"), counted(self.rounds, "round"));
             let _ = writeln!(out, "{items} released from quarantine in {rounds}");
         }
-        for Chain { source, epoch, partition, start, end, chunks } in &self.chains {
+        if let Some(since) = &self.since {
+            let _ = writeln!(out, "only what was queued since {since} was read");
+        }
+        for Chain { source, epoch, partition, start, end, chunks, seam } in &self.chains {
             let epoch = if *epoch == 0 { String::new() } else { format!(" epoch {epoch}") };
             let chunks = counted(*chunks, "chunk");
-            let _ = writeln!(out, "{source}{epoch} partition {partition}: {start}..{end} in {chunks}");
+            let seam = match seam {
+                None => "",
+                Some(Seam::Beginning) => ", from its beginning",
+                Some(Seam::Checked) => ", and the chunk before them was looked at",
+                Some(Seam::Unknown) => ", and what is before them is not known",
+            };
+            let _ = writeln!(out, "{source}{epoch} partition {partition}: {start}..{end} in {chunks}{seam}");
         }
         self.render_breaches(&mut out);
         out
@@ -160,18 +268,22 @@ impl Report {
 
     fn render_breaches(&self, out: &mut String) {
         if self.is_sound() {
-            out.push_str("sound: every offset has exactly one outcome\n");
+            let of = if self.since.is_some() { "every offset that was read" } else { "every offset" };
+            let _ = writeln!(out, "sound: {of} has exactly one outcome");
             return;
         }
         let breaches = if self.breaches_count == 1 { "breach" } else { "breaches" };
         let _ = writeln!(out, "{} {breaches}", self.breaches_count);
-        for Breach { kind, file, partition, offset, what } in &self.breaches {
+        for Breach { kind, file, partition, offset, what, .. } in &self.breaches {
             let place = partition.zip(*offset).map(|(p, o)| format!(" partition {p} offset {o}"));
             let _ = writeln!(out, "{kind:?}: {file}{}: {what}", place.unwrap_or_default());
         }
         let left_off = self.breaches_count - self.breaches.len() as u64;
         if left_off > 0 {
             let _ = writeln!(out, "and {left_off} more");
+        }
+        for hint in &self.hints {
+            let _ = writeln!(out, "hint: {hint}");
         }
     }
 }

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use host_pipeline::generation::Manifest;
 use host_sink::quarantine::Selection;
 use host_sink::release::ReleaseConfig;
+use host_sink::repair::{self, Step};
 use host_sink::store::{Create, Entry, Store, StoreError};
-use host_sink::{BreachKind, Table};
+use host_sink::{BreachKind, Report, Table};
 
 use super::world::*;
 
@@ -56,7 +57,7 @@ impl Stepped {
             return act();
         }
         let call = self.calls.fetch_add(1, Relaxed);
-        let dead = || StoreError { path: path.into(), what: "dead".into(), is_transient: true };
+        let dead = || StoreError::away(path, "dead");
         match &self.mishap {
             Mishap::Nothing => act(),
             Mishap::Meanwhile(other) => {
@@ -136,6 +137,10 @@ fn crash_at_every_step(mishap: fn() -> Mishap) {
         let is_unfinished = report.breaches.iter().all(|b| b.kind == BreachKind::Unfinished);
         assert!(is_unfinished, "{what}: {}", report.render());
         accepted(&store);
+        // An unfinished round is finished by the next release, or by a repair.
+        if at % 2 == 1 {
+            repaired(&store, &report);
+        }
         release_with(&store, &mended, &config(2)).unwrap();
         assert_all_out(&store, &what);
         first.deliver();
@@ -147,6 +152,16 @@ fn crash_at_every_step(mishap: fn() -> Mishap) {
             return;
         }
     }
+}
+
+fn repaired(store: &Arc<dyn Store>, report: &Report) {
+    let plan = repair::plan(store, report).unwrap();
+    assert!(plan.by_hand.is_empty(), "{plan:?}");
+    for step in plan.steps {
+        let Step::FinishRound { ledger, .. } = step else { panic!("{step:?}") };
+        repair::finish_round(store, &ledger).unwrap();
+    }
+    assert_sound(store);
 }
 
 #[test]

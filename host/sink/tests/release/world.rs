@@ -9,8 +9,8 @@ use bytes::Bytes;
 use host_event::{Book, Category, Columns, Edit, EditOp, EventId, Meta, OutcomeCount, ProjectId};
 use host_pipeline::generation::{self, Manifest, StageManifest, digest_of};
 use host_pipeline::{
-    Answer, Chain, ChunkPlace, Closed, FailurePolicy, Fault, Fingerprint, Item, Link, Plan, Rates, Settler,
-    Sink, Stage, StageAnswer, StageKind, Verdicts,
+    Answer, Chain, ChunkPlace, Closing, FailurePolicy, Fault, Fingerprint, Item, Link, Plan, Rates, Reply,
+    Settler, Sink, Stage, StageAnswer, StageKind, Verdicts,
 };
 use host_sink::quarantine::{self, Depth, Held, Selection};
 use host_sink::release::{ReleaseConfig, ReleaseError, Summary, Through, release};
@@ -188,11 +188,11 @@ pub fn sink(store: &Arc<dyn Store>) -> ParquetSink {
 pub fn write(store: &Arc<dyn Store>, manifest: &Manifest, start: u64, end: u64) {
     let chain = Chain { generation: manifest.generation, links: links(manifest) };
     let mut settler = Settler::new(Plan::of(chain), Arc::new(Nobody));
-    let mut chunk = sink(store).begin(ChunkPlace { partition: 3, start, queued_at: HOUR });
+    let mut chunk = sink(store).begin(ChunkPlace { partition: 3, epoch: 0, start, queued_at: HOUR });
     chunk.turn(manifest.generation);
     settler.settle_items((start..end).map(item).collect()).into_iter().for_each(|s| chunk.push(s));
     settler.take_passed_over().into_iter().for_each(|note| chunk.note(note));
-    assert_eq!(chunk.close(end).unwrap(), Closed::Done);
+    assert_eq!(chunk.close(Closing::at(end)).unwrap().run().unwrap(), Reply::Done);
 }
 
 /// Two chunks of a generation that knows no poison. They are written once, and copied for whoever wants a world of their own.
@@ -216,7 +216,7 @@ pub fn world() -> Arc<dyn Store> {
 
 pub fn config(nonce: u128) -> ReleaseConfig {
     let (selection, files) = (Selection::default(), FileLimits::default());
-    ReleaseConfig { selection, dry_run: false, nonce, files }
+    ReleaseConfig { selection, dry_run: false, nonce, files, allow_unsafe: false }
 }
 
 pub fn release_with(

@@ -31,8 +31,8 @@ impl Proof<'_> {
                 format!("{count} of {listed} released offsets are of its chunk"),
             );
         }
-        self.report.rounds += 1;
-        self.report.released += count;
+        self.findings.report.rounds += 1;
+        self.findings.report.released += count;
         self.settled = released.inverse();
         self.taken_back = Bits::new(length);
         let quarantined = self.read_outcomes(length)?;
@@ -45,7 +45,6 @@ impl Proof<'_> {
 
     /// A row that takes back the outcome of an item that was in quarantine.
     pub(super) fn take_back(&mut self, row: &OutcomeRow<'_>) {
-        self.report.count(row.project_id, row.category, row.outcome, row.reason, row.quantity);
         let place = row.offset.map(|offset| offset.wrapping_sub(self.chunk.ledger.start));
         let is_item = row.quantity == -1 && row.is_item && row.outcome == Outcome::Quarantined.as_str();
         let is_fine = is_item && self.chunk.ledger.release.is_some();
