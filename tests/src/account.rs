@@ -1,11 +1,13 @@
 //! Holds what a load was answered against what is in the tables.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::home::Home;
 use crate::load::Sent;
+use crate::tools;
 
 /// What is expected of requests that were answered with another status than 200.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +30,12 @@ const NAMED_MAX: usize = 10;
 
 /// Every event that was kept is there exactly once, no other is there twice, and there are no strangers.
 pub fn account(home: &Home, sent: &Sent, refused: Refused) -> Result<()> {
-    let rows = count_rows(home)?;
+    account_in(&home.store(), sent, refused)
+}
+
+/// The same of any folder of tables.
+pub fn account_in(store: &Path, sent: &Sent, refused: Refused) -> Result<()> {
+    let rows = count_rows(store)?;
     let refused_rows_max = if refused == Refused::Absent { 0 } else { 1 };
     for (what, ids, least, most) in [
         ("answered with 200, and not there exactly once", &sent.kept, 1, 1),
@@ -50,15 +57,15 @@ fn first<T: Clone>(all: &[T]) -> Vec<T> {
 }
 
 /// Every id and the number of its rows.
-fn count_rows(home: &Home) -> Result<HashMap<String, u32>> {
+fn count_rows(store: &Path) -> Result<HashMap<String, u32>> {
     let mut rows = HashMap::new();
     for (table, id, only) in PLACES {
-        ensure!(home.has_table(table), "there is no table {table}");
-        let found = home.query(&format!(
+        ensure!(store.join(table).is_dir(), "there is no table {table}");
+        let ask = format!(
             "SELECT {id} AS id, count(*)::INT AS n FROM read_parquet('$store/{table}/**/*.parquet', union_by_name=true)
              WHERE {only} GROUP BY 1"
-        ))?;
-        for row in found {
+        );
+        for row in tools::query(store, &ask)? {
             let id = row["id"].as_str().with_context(|| format!("a row of {table} without {id}"))?;
             *rows.entry(id.to_owned()).or_default() += row["n"].as_u64().unwrap_or_default() as u32;
         }

@@ -106,9 +106,7 @@ impl Home {
 
     /// The end of the log of all processes that ran here.
     pub fn log_tail(&self) -> String {
-        let log = fs::read_to_string(self.path().join("tamis.log")).unwrap_or_default();
-        let lines: Vec<_> = log.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
+        tools::tail(&self.path().join("tamis.log"))
     }
 
     /// Runs `check`; if it fails, keeps the folder for whoever looks into it, and says where it is.
@@ -149,7 +147,7 @@ environment = "production"
     )
 }
 
-fn pipeline_config(pipeline: Pipeline) -> Result<String> {
+pub(crate) fn pipeline_config(pipeline: Pipeline) -> Result<String> {
     let stage = |name: &str, kind: &str, categories: &str, config: &str| -> Result<String> {
         let component = tools::component(name)?;
         Ok(format!(

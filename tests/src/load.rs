@@ -55,12 +55,22 @@ pub struct Load {
 impl Load {
     /// Starts `connections` clients. `serial` numbers the events over all loads of a test, so that ids are unique.
     pub fn start(to: SocketAddr, connections: usize, serial: &Arc<AtomicU64>) -> Result<Load> {
+        Load::paced(to, connections, serial, Duration::ZERO)
+    }
+
+    /// The same with clients that wait for so long between an answer and the next request.
+    pub fn paced(
+        to: SocketAddr,
+        connections: usize,
+        serial: &Arc<AtomicU64>,
+        pause: Duration,
+    ) -> Result<Load> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let mut tasks = JoinSet::new();
         for _ in 0..connections {
-            let client =
-                Client { to, serial: Arc::clone(serial), stop: Arc::clone(&stop), sent: Arc::clone(&sent) };
+            let (serial, stop, sent) = (Arc::clone(serial), Arc::clone(&stop), Arc::clone(&sent));
+            let client = Client { to, pause, serial, stop, sent };
             tasks.spawn_on(client.run(), runtime.handle());
         }
         Ok(Load { runtime, tasks, stop, sent })
@@ -82,6 +92,7 @@ impl Load {
 
 struct Client {
     to: SocketAddr,
+    pause: Duration,
     serial: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     sent: Arc<Mutex<Sent>>,
@@ -91,6 +102,7 @@ impl Client {
     async fn run(self) {
         let mut connection = None;
         while !self.stop.load(Ordering::Relaxed) {
+            sleep(self.pause).await;
             let open = match connection.take() {
                 Some(open) => open,
                 None => match TcpStream::connect(self.to).await {

@@ -6,22 +6,26 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// The target folder that this very test was built in.
+/// The target folder that this very program was built in.
 pub fn target() -> Result<PathBuf> {
-    let test = std::env::current_exe().context("the path of the test")?;
-    let profile = test.ancestors().nth(2).context("a test lies in target/PROFILE/deps")?;
-    Ok(profile.parent().context("a profile lies in target")?.to_owned())
+    Ok(profile()?.parent().context("a profile lies in target")?.to_owned())
 }
 
-/// The binary under test: the one beside the test.
+/// The binary under test: of the same build.
 pub fn tamis() -> Result<PathBuf> {
-    let test = std::env::current_exe().context("the path of the test")?;
-    let profile = test.ancestors().nth(2).context("a test lies in target/PROFILE/deps")?;
-    let binary = profile.join("tamis");
+    let binary = profile()?.join("tamis");
     if !binary.is_file() {
         bail!("there is no {}: run `cargo build -p tamis`, or `make test`, which does", binary.display());
     }
     Ok(binary)
+}
+
+/// Tests lie in target/PROFILE/deps, benchmarks in target/PROFILE.
+fn profile() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("the path of the test")?;
+    let folder = program.parent().context("a program lies in a folder")?;
+    let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    Ok(profile.context("a test lies in target/PROFILE/deps")?.to_owned())
 }
 
 /// A first-party component.
@@ -76,4 +80,32 @@ pub fn query(store: &Path, sql: &str) -> Result<Vec<Value>> {
     let sql = sql.replace("$store", &store.display().to_string());
     let printed = run(python("query.py")?.arg(sql))?;
     serde_json::from_str(&printed).with_context(|| format!("the answer of query.py: {printed}"))
+}
+
+/// The last lines of a log; empty if there is none.
+pub fn tail(log: &Path) -> String {
+    const LINES_MAX: usize = 40;
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES_MAX)..].join("\n")
+}
+
+/// A command that does not outlive the thread that started it, also if that is killed.
+pub fn mortal(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
+}
+
+/// A port that nobody listens at. Below the range of outgoing connections, so that none of those takes it meanwhile.
+pub fn free_port() -> Result<u16> {
+    use std::hash::{BuildHasher, RandomState};
+    for attempt in 0..100_u32 {
+        let port = 10_000 + (RandomState::new().hash_one(attempt) % 20_000) as u16;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port after 100 attempts")
 }
