@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use host_event::{Book, OutcomeCount, ProjectId};
-use host_pipeline::{ChunkPlace, Plans, Settler, Sink};
+use host_pipeline::{ChunkPlace, Closing, Plans, Settler, Sink};
 use host_queue::Stored;
 use tamis_benches::corpus::{Corpus, Mix};
 use tokio::runtime::Runtime;
@@ -62,7 +62,7 @@ fn cost(projects: u64, events: u64, plugins: &Arc<FourPlugins>, tokio: &Runtime)
     let plan = plugins.plan(1).expect("the plugins are loaded");
     let mut settler = Settler::new(plan, Arc::new(Nobody));
     let worked = time(|| {
-        let place = |start| ChunkPlace { partition: 0, start, queued_at: NOW };
+        let place = |start| ChunkPlace { partition: 0, epoch: 0, start, queued_at: NOW };
         let mut chunk = sink.begin(place(0));
         chunk.turn(1);
         let mut batch = Vec::with_capacity(BATCH);
@@ -75,12 +75,15 @@ fn cost(projects: u64, events: u64, plugins: &Arc<FourPlugins>, tokio: &Runtime)
                     .for_each(|settled| chunk.push(settled));
             }
             if chunk.bytes() >= CHUNK_BYTES_MAX {
-                chunk.close(offset + 1).expect("a temporary folder");
+                chunk
+                    .close(Closing::at(offset + 1))
+                    .and_then(|mut files| files.run())
+                    .expect("a temporary folder");
                 chunk = sink.begin(place(offset + 1));
                 chunk.turn(1);
             }
         }
-        chunk.close(events).expect("a temporary folder");
+        chunk.close(Closing::at(events)).and_then(|mut files| files.run()).expect("a temporary folder");
     });
     (worked.cpu.saturating_sub(generating.cpu)).as_secs_f64() * 1e6 / events as f64
 }

@@ -14,13 +14,13 @@ use tamis_benches::corpus::{Corpus, Mix};
 use crate::measure::{Row, median};
 use crate::stages;
 
-const KEY: &str = "0123456789abcdef0123456789abcdef";
+pub const KEY: &str = "0123456789abcdef0123456789abcdef";
 const CONNECTIONS: usize = 64;
 const ROUNDS: usize = 3;
 const STARTS: usize = 7;
 const INGEST_SECONDS: u64 = 10;
 const MEMORY_SAMPLES: u64 = 10;
-const EVENT_BYTES: usize = 2048;
+pub const EVENT_BYTES: usize = 2048;
 /// `BENCH_LOAD_SECONDS=600` for the ten minutes of the memory bar.
 const LOAD_SECONDS_DEFAULT: u64 = 30;
 
@@ -59,7 +59,7 @@ fn memory(seconds: u64) -> anyhow::Result<Row> {
     Ok(Row::at_most(what, 300.0, most, &detail))
 }
 
-fn four_plugins() -> String {
+pub fn four_plugins() -> String {
     let plugins = stages::components();
     let stage = |(name, kind, categories): (&str, &str, &str)| {
         let component = plugins.join(format!("{name}.wasm"));
@@ -265,7 +265,7 @@ pub fn load(args: &[String]) -> anyhow::Result<()> {
 }
 
 /// Envelopes of an event of two kilobytes each, as HTTP requests.
-fn requests() -> Vec<Vec<u8>> {
+pub fn requests() -> Vec<Vec<u8>> {
     let logs = Corpus::new(3).mix(Mix::LOGS).records().take(200);
     let event = |(i, record): (usize, host_event::Record)| {
         let Body::Item { payload, .. } = record.body else { return Vec::new() };
@@ -273,14 +273,39 @@ fn requests() -> Vec<Vec<u8>> {
         let log = String::from_utf8_lossy(&payload);
         let fill = "x".repeat(EVENT_BYTES.saturating_sub(head.len() + log.len() + 12));
         let event = format!("{head}{log},\"f\":\"{fill}\"}}}}");
-        let body = format!("{{}}\n{{\"type\":\"event\",\"length\":{}}}\n{event}\n", event.len());
-        let head = format!(
-            "POST /api/1/envelope/ HTTP/1.1\r\nhost: bench\r\nx-sentry-auth: Sentry sentry_version=7, sentry_key={KEY}\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        (head + &body).into_bytes()
+        request(&format!("{{}}\n{{\"type\":\"event\",\"length\":{}}}\n{event}\n", event.len()))
     };
     logs.enumerate().map(event).collect()
+}
+
+/// Envelopes with a container of so many logs of two kilobytes each, as SDKs send them.
+pub fn requests_of_logs(logs_in_each: usize) -> Vec<Vec<u8>> {
+    let envelope = |n: usize| {
+        let log = |i: usize| {
+            let head = format!(
+                "{{\"timestamp\":1795372800.5,\"trace_id\":\"{:032x}\",\"level\":\"info\",\"body\":\"load {i} ",
+                n * logs_in_each + i + 1
+            );
+            let fill = "x".repeat(EVENT_BYTES.saturating_sub(head.len() + 2));
+            format!("{head}{fill}\"}}")
+        };
+        let items = (0..logs_in_each).map(log).collect::<Vec<_>>().join(",");
+        let container = format!("{{\"items\":[{items}]}}");
+        let head = format!(
+            "{{\"type\":\"log\",\"item_count\":{logs_in_each},\"content_type\":\"application/vnd.sentry.items.log+json\",\"length\":{}}}",
+            container.len()
+        );
+        request(&format!("{{}}\n{head}\n{container}\n"))
+    };
+    (0..20).map(envelope).collect()
+}
+
+fn request(body: &str) -> Vec<u8> {
+    let head = format!(
+        "POST /api/1/envelope/ HTTP/1.1\r\nhost: bench\r\nx-sentry-auth: Sentry sentry_version=7, sentry_key={KEY}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    (head + body).into_bytes()
 }
 
 fn send(

@@ -4,17 +4,21 @@
 
 mod flat;
 mod http;
+mod kafka;
 mod languages;
 mod measure;
 mod pipeline;
 mod plugin_call;
 mod scrub;
 mod stages;
+mod upload;
+mod verify;
 
 use std::sync::Arc;
 
 use measure::Row;
 use tamis_benches::corpus::Corpus;
+use tokio::runtime::Runtime;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -24,16 +28,35 @@ const CORPUS_BYTES: usize = 200 << 20;
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [mode, rest @ ..] = args.as_slice()
-        && mode == "load"
-    {
-        return http::load(rest);
+    if let [mode, rest @ ..] = args.as_slice() {
+        match mode.as_str() {
+            "load" => return http::load(rest),
+            "load-many" => return kafka::load(rest),
+            "verify-generated" => return verify::generated(rest),
+            _ => {}
+        }
     }
     if std::env::var_os(KEEP_PAGES).is_none() {
         return Err(again_with_pages_kept().into());
     }
-    let wanted = |name: &str| args.is_empty() || args.iter().any(|a| a == name);
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut rows = Rows { wanted: args, rows: Vec::new() };
+    with_records(&mut rows, &tokio)?;
+    rows.measure("verify", || verify::rows(&tokio))?;
+    rows.measure("upload", || upload::rows(&tokio))?;
+    rows.measure("http", http::rows)?;
+    rows.measure("ingest", kafka::ingest_rows)?;
+    rows.measure("limits", kafka::limit_rows)?;
+    write_table(&rows.rows)?;
+    Ok(())
+}
+
+/// Those that need the corpus.
+fn with_records(rows: &mut Rows, tokio: &Runtime) -> anyhow::Result<()> {
+    let names = ["plugin", "languages", "scrub", "pipeline", "workers", "flat", "kafka", "work"];
+    if !names.iter().any(|name| rows.wants(name)) {
+        return Ok(());
+    }
     let cache = tempfile::tempdir()?;
     let mut bytes = 0;
     let records: Vec<_> = Corpus::new(SEED)
@@ -44,34 +67,47 @@ fn main() -> anyhow::Result<()> {
         })
         .collect();
     println!("corpus: {} records, {:.0} MB", records.len(), pipeline::size_of(&records) as f64 / 1e6);
-    let mut rows: Vec<Row> = Vec::new();
-    if wanted("plugin") {
-        show(&mut rows, plugin_call::rows(&records, cache.path())?);
-    }
-    if wanted("languages") {
-        show(&mut rows, languages::rows(&records, cache.path(), &tokio)?);
-    }
-    if wanted("scrub") {
-        show(&mut rows, scrub::rows(&records, cache.path())?);
-    }
-    if wanted("pipeline") || wanted("workers") || wanted("flat") {
+    rows.measure("plugin", || plugin_call::rows(&records, cache.path()))?;
+    rows.measure("languages", || languages::rows(&records, cache.path(), tokio))?;
+    rows.measure("scrub", || scrub::rows(&records, cache.path()))?;
+    if ["pipeline", "workers", "flat", "kafka"].iter().any(|name| rows.wants(name)) {
         let plugins = Arc::new(stages::FourPlugins::load(cache.path())?);
-        if wanted("pipeline") {
-            show(&mut rows, vec![pipeline::against_floor(&records, &plugins, &tokio)]);
-        }
-        if wanted("workers") {
-            show(&mut rows, vec![pipeline::two_workers(&records, &plugins, &tokio)]);
-        }
-        if wanted("flat") {
-            show(&mut rows, flat::rows(&plugins, &tokio));
-        }
+        rows.measure("pipeline", || Ok(vec![pipeline::against_floor(&records, &plugins, tokio)]))?;
+        rows.measure("workers", || Ok(vec![pipeline::two_workers(&records, &plugins, tokio)]))?;
+        rows.measure("flat", || Ok(flat::rows(&plugins, tokio)))?;
+        rows.measure("kafka", || kafka::path_rows(&records, &plugins, tokio))?;
     }
-    drop(records);
-    if wanted("http") {
-        show(&mut rows, http::rows()?);
+    rows.measure("work", || kafka::work_rows(&records, tokio))
+}
+
+/// What was measured of what was asked for.
+struct Rows {
+    /// Empty: all.
+    wanted: Vec<String>,
+    rows: Vec<Row>,
+}
+
+impl Rows {
+    fn wants(&self, name: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|wanted| wanted == name)
     }
-    write_table(&rows)?;
-    Ok(())
+
+    fn measure(&mut self, name: &str, rows: impl FnOnce() -> anyhow::Result<Vec<Row>>) -> anyhow::Result<()> {
+        if self.wants(name) {
+            let more = rows()?;
+            for row in &more {
+                println!(
+                    "{} {}: {} [{}]",
+                    if row.holds { "ok  " } else { "MISS" },
+                    row.what,
+                    row.figure,
+                    row.bar
+                );
+            }
+            self.rows.extend(more);
+        }
+        Ok(())
+    }
 }
 
 /// What allocators of one process give back to the system, and the other of two sides has to fetch again: 13 % of a worker's
@@ -82,22 +118,17 @@ pub(crate) const KEEP_PAGES: &str = "MIMALLOC_PURGE_DELAY";
 fn again_with_pages_kept() -> std::io::Error {
     use std::os::unix::process::CommandExt;
     match std::env::current_exe() {
-        Ok(program) => {
-            std::process::Command::new(program).args(std::env::args_os().skip(1)).env(KEEP_PAGES, "-1").exec()
-        }
+        Ok(program) => std::process::Command::new(program)
+            .args(std::env::args_os().skip(1))
+            .env(KEEP_PAGES, "-1")
+            .envs(kafka::BROKER_SETTINGS)
+            .exec(),
         Err(e) => e,
     }
 }
 
-fn show(rows: &mut Vec<Row>, more: Vec<Row>) {
-    for row in &more {
-        println!("{} {}: {} [{}]", if row.holds { "ok  " } else { "MISS" }, row.what, row.figure, row.bar);
-    }
-    rows.extend(more);
-}
-
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-const HEAD: &str = "# Benchmarks\n\nWritten by `make bench`; `tamis-benches NAME...` (plugin, languages, scrub, pipeline, workers, flat, http) measures some and replaces their rows. \
+const HEAD: &str = "# Benchmarks\n\nWritten by `make bench`; `tamis-benches NAME...` (plugin, languages, scrub, pipeline, workers, flat, kafka, work, verify, upload, http, ingest, limits) measures some and replaces their rows. \
     Medians of several rounds in turn; ratios within one run, since machines are noisy.\n\n| what | bar | measured | |\n|---|---|---|---|\n";
 
 /// Rows that were not measured this time stay.
